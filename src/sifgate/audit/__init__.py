@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One record per decision, durable before a refusal is reported."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The embedded default: PostgreSQL, a real Clair, server and agent on one machine."""

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policy applied to a standing, a launch and a moment."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+from sifgate.model.finding import Finding
+
+
+class Action(IntEnum):
+    """What is done, weakest first; the worst of all reasons wins."""
+
+    ALLOW = 0
+    LOG = 1
+    WARN = 2
+    BLOCK = 3
+
+    @property
+    def word(self) -> str:
+        """Return the word of policy files, log and wire: `allow`, `log`, `warn`, `block`."""
+        return self.name.lower()
+
+    @classmethod
+    def parse(cls, word: str) -> Action:
+        """Return the action that `word` names; raises KeyError for any other word."""
+        return cls.__members__[word.upper()]
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """One rule, state or cause that spoke, and what it said."""
+
+    rule: str
+    """Rule id; `state:<state>` or `cause:<cause>` where no rule of the site spoke."""
+    action: Action
+    message: str
+    """One sentence for people, without control characters."""
+    findings: tuple[Finding, ...] = ()
+    """The findings that matched, worst first, at most `MAX_SHOWN`."""
+    count: int = 0
+    """How many matched in all."""
+
+
+MAX_SHOWN = 5
+"""Findings kept with a reason: enough for a notice, while the verdict keeps them all."""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The answer for one launch."""
+
+    action: Action
+    """What is done, after the mode's cap."""
+    would_be: Action
+    """What would have been done in mode `enforce`."""
+    reasons: tuple[Reason, ...] = ()
+    """Worst first."""
+    suppressed: int = 0
+    """Findings listed but not counted."""
+    mode: str = "audit"
+    policy_digest: str = ""
+    valid_until: str = ""
+    """ISO time of the next instant at which a clock in the evaluation changes; empty: none."""
+    contact: str = ""

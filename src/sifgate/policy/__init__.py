@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The site's rules: load them, judge with them. Judgement is pure."""
