@@ -15,6 +15,7 @@
     │   └── ScanFailed         Clair fails on this image, deterministically
     ├── ServerUnreachable      the agent cannot reach, or does not believe, the server
     ├── AgentUnreachable       a client cannot reach the agent
+    ├── AgentRefused           the agent answers `error`; `code` is the agent's word
     ├── ProtocolError          bytes that are not the wire protocol
     ├── EngineError            the embedded engine cannot start or stop
     ├── StoreError             PostgreSQL refuses
@@ -102,6 +103,12 @@ class AgentUnreachable(SifgateError):
     """No agent listens, or it gave no sign of life in time."""
 
     code = "agent_unreachable"
+
+
+class AgentRefused(SifgateError):
+    """The agent answers, but will not do what was asked: `code` is its word, such as `busy` or `forbidden`."""
+
+    code = "agent_refused"
 
 
 class ProtocolError(SifgateError):
