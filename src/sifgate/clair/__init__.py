@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clair v4's HTTP API and what its reports cover."""
+"""Clair v4's HTTP API: `api` talks, `schema` decodes, `findings` and `coverage` interpret (pure)."""

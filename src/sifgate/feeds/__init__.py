@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts that Clair does not carry: known-exploited vulnerabilities and end-of-life dates."""
+"""Facts that Clair does not bring: known exploited vulnerabilities and the end of life of distributions."""

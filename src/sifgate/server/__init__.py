@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The site service near Clair: layers in, verdicts out."""
+"""The site service near Clair: slim layers in, verdicts out."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the server keeps, in PostgreSQL."""
+"""PostgreSQL: layers, the scan queue, verdicts, steps and launches; one file per noun."""

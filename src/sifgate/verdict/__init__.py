@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Clair report, coverage and feeds become a verdict; pure."""
+"""Findings, coverage and feeds put together into one immutable verdict; pure."""
