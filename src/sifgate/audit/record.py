@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One decision as one JSON line (schema 1, docs/audit.md): what was asked, what was known, what was said.
+
+Everything needed to compute the decision again, nothing that a user can blow up: his fields are capped and escaped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timezone
+from functools import lru_cache
+
+import msgspec
+
+from sifgate.model.decision import Decision
+from sifgate.model.launch import LaunchEvent
+
+SCHEMA = 1
+ARGV_LIMIT = 2048
+"""Characters of argv that a record keeps; the hash covers all of it."""
+TEXT_LIMIT = 1024
+"""Characters kept of any other text that a user can choose."""
+REASONS_LIMIT = 8
+FINDINGS_LIMIT = 5
+
+_CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U
+
+
+class ReasonLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One reason as the record keeps it."""
+
+    rule: str
+    action: str
+    message: str
+    count: int = 0
+    findings: tuple[str, ...] = ()
+    """`CVE package version`, at most five."""
+
+
+class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of the audit log."""
+
+    id: str
+    """26 hex digits of time in microseconds and chance, sortable by time, unique."""
+    time: str
+    """ISO time, UTC: the clock that the decision was made with."""
+    node: str
+    door: str
+    action: str
+    """What was done: `allow`, `log`, `warn`, `block`."""
+    reference: str = ""
+    """The code on the notice, such as `7QX4-19`."""
+    schema: int = SCHEMA
+    outcome: str = "decided"
+    """`decided`, or `would_have_blocked`: a verdict that came after the launch had passed as pending would have refused it."""
+    of: str = ""
+    """For `would_have_blocked`: the id of the launch's own record."""
+    would_be: str = "allow"
+    """What mode `enforce` would have done."""
+    mode: str = ""
+    reasons: tuple[ReasonLine, ...] = ()
+    state: str = ""
+    """Scan state; empty where a cause stands in its place."""
+    cause: str = ""
+    """Failure cause of the infrastructure that the decision is a posture for."""
+    unscannable: str = ""
+    detail: str = ""
+    image: str = ""
+    """The reference as typed."""
+    path: str = ""
+    image_kind: str = "path"
+    fingerprint: str = ""
+    verdict: str = ""
+    """Digest of the verdict's canonical bytes."""
+    generation: str = ""
+    policy: str = ""
+    """Digest of the policy."""
+    uid: int = -1
+    gid: int = -1
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    trusted: bool = False
+    job: int = 0
+    step: int = -1
+    step_node: str = ""
+    nodes: int = 1
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    reservation: str = ""
+    cwd: str = ""
+    argv: tuple[str, ...] = ()
+    argv_sha256: str = ""
+    content_injected: tuple[str, ...] = ()
+    user_reason: str = ""
+    """`--sifgate-reason`, recorded only."""
+    claimed: dict[str, str] = {}
+    suppressed: int = 0
+    latency_ms: float = 0.0
+    """From the question's arrival to the decision."""
+    kept_by: str = ""
+    """`server`: a multi-node step's first decision was taken instead of this node's."""
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """What a record says of the standing that was judged."""
+
+    state: str = ""
+    cause: str = ""
+    unscannable: str = ""
+    detail: str = ""
+    fingerprint: str = ""
+    verdict: str = ""
+    generation: str = ""
+
+
+def escape(text: str, limit: int = TEXT_LIMIT) -> str:
+    """Return `text` with control characters and surrogates as `\\xNN`/`\\uNNNN`, cut to `limit` characters."""
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # noqa: PLR2004 - surrogate escapes of bytes 0x80 to 0xff
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - sizes of the escapes
+
+
+@lru_cache(maxsize=256)
+def argv_lines(argv: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Return argv escaped and cut to `ARGV_LIMIT` characters in all, and the SHA-256 of the whole (words ended by NUL)."""
+    digest = hashlib.sha256(b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in argv)).hexdigest()
+    kept: list[str] = []
+    left = ARGV_LIMIT
+    for word in argv:
+        if left <= 0:
+            break
+        line = escape(word, left)[:left]
+        kept.append(line)
+        left -= len(line) + 1
+    return tuple(kept), digest if argv else ""
+
+
+def record_id(now: float, chance: bytes) -> str:
+    """Return a sortable id: 14 hex digits of microseconds since 1970, then 12 of `chance` (6 bytes)."""
+    return f"{int(now * 1_000_000):014x}{chance.hex()}"
+
+
+def reference_code(identifier: str) -> str:
+    """Return the short code of a record that people can read out: `7QX4-19`, 30 bits of the id's chance."""
+    bits = int(identifier[-8:], 16)
+    letters = [_CODE_LETTERS[bits >> shift & 31] for shift in (25, 20, 15, 10, 5, 0)]
+    return "".join(letters[:4]) + "-" + "".join(letters[4:])
+
+
+def iso(now: float) -> str:
+    """Return `now` (seconds since 1970) as ISO time in UTC with milliseconds."""
+    return datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def compose(
+    identifier: str,
+    *,
+    now: float,
+    node: str,
+    launch: LaunchEvent,
+    decision: Decision,
+    stand: Stand,
+    latency_ms: float = 0.0,
+    outcome: str = "decided",
+    of: str = "",
+    kept_by: str = "",
+) -> AuditRecord:
+    """Return the record of one decision; user fields capped and escaped."""
+    requester, job, image = launch.requester, launch.job, launch.reference
+    argv, digest = argv_lines(launch.argv)
+    return AuditRecord(
+        id=identifier,
+        time=iso(now),
+        node=node,
+        door=launch.door.value,
+        action=decision.action.word,
+        reference=reference_code(identifier),
+        outcome=outcome,
+        of=of,
+        would_be=decision.would_be.word,
+        mode=decision.mode,
+        reasons=reason_lines(decision),
+        state=stand.state,
+        cause=stand.cause,
+        unscannable=stand.unscannable,
+        detail=escape(stand.detail),
+        image=escape(image.text),
+        path=escape(image.path),
+        image_kind=image.kind.value,
+        fingerprint=stand.fingerprint,
+        verdict=stand.verdict,
+        generation=stand.generation,
+        policy=decision.policy_digest,
+        uid=requester.uid,
+        gid=requester.gid,
+        user=escape(requester.user),
+        groups=requester.groups,
+        trusted=requester.trusted,
+        job=job.job_id,
+        step=job.step_id,
+        step_node=escape(job.node),
+        nodes=job.nodes,
+        partition=escape(job.partition),
+        account=escape(job.account),
+        qos=escape(job.qos),
+        reservation=escape(job.reservation),
+        cwd=escape(launch.cwd),
+        argv=argv,
+        argv_sha256=digest,
+        content_injected=tuple(escape(text) for text in launch.content_injected[:16]),
+        user_reason=escape(launch.reason),
+        claimed={escape(key, 64): escape(value, 256) for key, value in list(launch.claimed.items())[:16]},
+        suppressed=decision.suppressed,
+        latency_ms=round(latency_ms, 3),
+        kept_by=kept_by,
+    )
+
+
+_reason_memo: dict[int, tuple[Decision, tuple[ReasonLine, ...]]] = {}
+_REASON_MEMO = 1024
+
+
+def reason_lines(decision: Decision) -> tuple[ReasonLine, ...]:
+    """Return the decision's reasons as lines of the record; remembered, since warm launches share their decision."""
+    held = _reason_memo.get(id(decision))
+    if held is not None and held[0] is decision:
+        return held[1]
+    lines = tuple(
+        ReasonLine(
+            rule=reason.rule,
+            action=reason.action.word,
+            message=escape(reason.message),
+            count=reason.count,
+            findings=tuple(
+                escape(f"{finding.vulnerability} {finding.package} {finding.version}", 256)
+                for finding in reason.findings[:FINDINGS_LIMIT]
+            ),
+        )
+        for reason in decision.reasons[:REASONS_LIMIT]
+    )
+    if len(_reason_memo) >= _REASON_MEMO:
+        _reason_memo.clear()
+    _reason_memo[id(decision)] = (decision, lines)
+    return lines
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(AuditRecord)
+
+
+def encode(record: AuditRecord) -> bytes:
+    """Return the record as one line of JSON, newline included."""
+    return _ENCODER.encode(record) + b"\n"
+
+
+def decode(line: bytes) -> AuditRecord:
+    """Return the record that a line holds; raises msgspec.DecodeError for a torn or foreign line."""
+    return _DECODER.decode(line)
