@@ -7,11 +7,9 @@ escapes, so that a path can be given back to the kernel exactly as the user type
 
 from __future__ import annotations
 
-
 import msgspec
 
 from sifgate.model.image import ImageReference
-
 
 
 class RawLaunch(msgspec.Struct, frozen=True):
@@ -40,3 +38,5 @@ class Sighting(msgspec.Struct, frozen=True):
     """`apptainer` (SingularityCE's grammar is the same), `pyxis`, `oci`."""
     verb: str = ""
     """`exec`, `run`, `shell`, `test`, `instance start`, …; empty where the words are not understood."""
+    guess: bool = False
+    """Seen in the text of a batch script: it may run, later, or never; `UNKNOWN` here is no ground to refuse."""

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: the table of verbs, and the one place where errors become text and an exit code.
+
+Exit codes: 0 allowed (or done), 1 refused, 2 usage or configuration, 3 could not decide. A verb that is not asked
+for is not imported: completion of the base install must not need the engine's libraries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import traceback
+from importlib import metadata
+from typing import NamedTuple, Protocol
+
+from sifgate.config import Places
+from sifgate.errors import ConfigError, PolicyError, SifgateError
+from sifgate.render.escape import printable
+
+ALLOWED = 0
+REFUSED = 1
+USAGE = 2
+UNDECIDED = 3
+INTERRUPTED = 128 + signal.SIGINT
+BROKEN_PIPE = 128 + signal.SIGPIPE
+
+
+class Verb(NamedTuple):
+    """One word of the command line and the module that owns it."""
+
+    name: str
+    help: str
+    extra: str = ""
+    """The optional part of the installation that the verb needs; empty: none."""
+
+
+VERBS = (
+    Verb("check", "ask whether an image would be allowed to start, as a launch would"),
+    Verb("scan", "list every vulnerability that is known in an image"),
+    Verb("explain", "show the audit record behind the reference of a notice"),
+    Verb("policy", "check a policy file, or install it"),
+    Verb("audit", "follow or search the record of decisions"),
+    Verb("up", "start engine, server and agent on this machine", extra="engine"),
+    Verb("down", "stop what `sifgate up` started", extra="engine"),
+    Verb("status", "show each part's version, state and age of its data"),
+    Verb("completion", "print a completion script for a shell"),
+)
+
+EPILOG = """\
+exit codes:
+  0  allowed (or done)
+  1  refused
+  2  usage or configuration
+  3  could not decide
+
+examples:
+  sifgate check /scratch/alice/sci.sif
+  sifgate scan --format json sci.sif
+  sifgate explain 7QX4-19
+"""
+
+
+class Module(Protocol):
+    """What every module `sifgate.cli.<verb>` offers."""
+
+    def register(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+        """Add the verb's parser."""
+
+    def run(self, arguments: argparse.Namespace, places: Places) -> int:
+        """Do it; return the exit code."""
+
+
+def build_parser(wanted: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser with `wanted`'s arguments filled in, all verbs' with None."""
+    parser = argparse.ArgumentParser(
+        prog="sifgate",
+        description="Know what is in a container image at the moment it starts on a cluster node.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"sifgate {metadata.version('sifgate')}")
+    parser.add_argument("--root", default=os.environ.get("SIFGATE_ROOT", ""), metavar="DIR",
+                        help="keep all files of sifgate below DIR, for tests and trials (also SIFGATE_ROOT)")
+    parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
+    subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in VERBS:
+        if wanted in (None, verb.name):
+            _register(verb, subparsers)
+        else:
+            subparsers.add_parser(verb.name, help=verb.help)
+    return parser
+
+
+def _register(verb: Verb, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb's own parser, or one that says which part of the installation is missing."""
+    try:
+        module = _module(verb)
+    except ConfigError:
+        subparsers.add_parser(verb.name, help=verb.help, add_help=False, prefix_chars="\0")
+        return
+    module.register(subparsers)
+
+
+def _module(verb: Verb) -> Module:
+    """Import the verb's module; raises ConfigError naming the extra that is missing."""
+    try:
+        return importlib.import_module(f"sifgate.cli.{verb.name}")  # type: ignore[return-value]
+    except ModuleNotFoundError as error:
+        if not verb.extra or str(error.name).startswith("sifgate."):
+            raise
+        raise ConfigError(
+            f"{verb.name}: the Python package {error.name} is not installed",
+            hint=f"install the extra: pip install 'sifgate[{verb.extra}]'",
+        ) from error
+
+
+def _wanted(argv: list[str]) -> str:
+    """Return the first word of `argv` that is a verb; empty where there is none (top-level help)."""
+    words = iter(argv)
+    for word in words:
+        if word == "--root":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def describe(error: SifgateError) -> str:
+    """Return the error's text for people: one `sifgate:` line, and what to do next if that is known."""
+    text = f"sifgate: {printable(str(error), newlines=True)}"
+    return f"{text}\n  hint: {printable(error.hint)}" if error.hint else text
+
+
+def exit_code(error: SifgateError) -> int:
+    """Return 2 for what the administrator wrote, 3 for what could not be found out."""
+    return USAGE if isinstance(error, (ConfigError, PolicyError)) else UNDECIDED
+
+
+def _run(argv: list[str]) -> int:
+    """Parse and run one verb; errors of the tree come out as exceptions."""
+    wanted = _wanted(argv)
+    for verb in VERBS:
+        if verb.name == wanted:
+            module = _module(verb)
+            arguments = build_parser(wanted).parse_args(argv)
+            return module.run(arguments, Places.here(arguments.root))
+    build_parser(wanted).parse_args(argv)  # exits: help, version or a usage error
+    return USAGE
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except SifgateError as error:
+        if "--verbose" in words:
+            traceback.print_exc()
+        print(describe(error), file=sys.stderr)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to say at exit either
+        return BROKEN_PIPE
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text from images and users made safe for a terminal: control characters become visible escapes."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories that a terminal may act upon, or that hide or reorder what is beside them."""
+
+
+def printable(text: str, *, newlines: bool = False) -> str:
+    """Return `text` with every character that a terminal could act upon as `\\x1b`, `\\u202e`, …
+
+    `newlines` keeps line feeds, for texts of our own that span lines.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if _safe(c) or (newlines and c == "\n") else _escape(c) for c in text)
+
+
+def _safe(character: str) -> bool:
+    return unicodedata.category(character) not in _UNSAFE
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: a byte that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
