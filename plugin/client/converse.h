@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One conversation with the agent: ask -> (open -> opened | wait)* -> decision.
+ *
+ * Whatever the other side does, this ends: 2 s of silence, or the whole deadline, and the caller takes its posture.
+ */
+#ifndef SIFGATE_CONVERSE_H
+#define SIFGATE_CONVERSE_H
+
+#include "action.h"
+
+#include <limits.h>
+
+struct conversation {
+	const char *socket;
+	unsigned deadline_ms;	/* for the whole conversation, as told to the agent */
+	/* Opens what the user named, with the user's ids. Returns a descriptor, which is closed here, or -errno. */
+	int (*open_image)(void *context, const char *path, const char *cwd);
+	/* Shows one line of progress; may be NULL. */
+	void (*progress)(void *context, struct wire_text text);
+	void *context;
+};
+
+struct answer {
+	bool decided;		/* false: nobody decided, take the posture; `failure` says why */
+	enum action action;
+	bool once;		/* show the notice once per job and image */
+	char *notice;		/* allocated, ended with NUL; NULL where there is none */
+	char reference[32];
+	char opened[PATH_MAX];	/* the first path that was opened; empty where none was */
+	char failure[160];
+};
+
+/* Holds the conversation that begins with `ask`. The caller frees `answer` with answer_free(). */
+void converse(const struct conversation *conversation, const struct wire_writer *ask, struct answer *answer);
+
+void answer_free(struct answer *answer);
+
+#endif

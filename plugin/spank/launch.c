@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "launch.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <slurm/slurm.h>
+
+#define SCRIPT_LIMIT (256u << 10)
+
+/* Variables that a parser of the agent reads (sifgate.origin.slurm), each alone or with the prefix of either runtime. */
+static const char *const plain_names[] = {"SLURM_CONTAINER", "PYXIS_CONTAINER_IMAGE", "SLURM_SINGULARITY_CONTAINER"};
+static const char *const prefixes[] = {"APPTAINER_", "SINGULARITY_"};
+static const char *const prefixed_names[] = {
+	"BIND", "BINDPATH", "CONFIG_FILE", "CONTAINLIBS", "FUSEMOUNT", "MOUNT", "NO_OCI", "OCI",
+	"OVERLAY", "OVERLAYIMAGE", "UNSQUASH", "USERNS", "WRITABLE", "WRITABLE_TMPFS",
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+int launch_read(spank_t spank, struct launch *launch)
+{
+	int groups = 0;
+
+	memset(launch, 0, sizeof(*launch));
+	if (spank_get_item(spank, S_JOB_UID, &launch->user.uid) != ESPANK_SUCCESS ||
+	    spank_get_item(spank, S_JOB_GID, &launch->user.gid) != ESPANK_SUCCESS ||
+	    spank_get_item(spank, S_JOB_ID, &launch->job) != ESPANK_SUCCESS ||
+	    spank_get_item(spank, S_JOB_STEPID, &launch->step) != ESPANK_SUCCESS ||
+	    spank_get_item(spank, S_JOB_ARGV, &launch->argc, &launch->argv) != ESPANK_SUCCESS)
+		return -1;
+	if (spank_get_item(spank, S_JOB_SUPPLEMENTARY_GIDS, &launch->user.groups, &groups) == ESPANK_SUCCESS &&
+	    groups > 0)
+		launch->user.group_count = (size_t)groups;
+	if (spank_get_item(spank, S_JOB_NNODES, &launch->nodes) != ESPANK_SUCCESS)
+		launch->nodes = 1;
+	(void)spank_get_item(spank, S_JOB_NODEID, &launch->node);
+	(void)spank_get_item(spank, S_TASK_GLOBAL_ID, &launch->task);
+	(void)spank_get_item(spank, S_JOB_ENV, &launch->env);
+	return 0;
+}
+
+bool launch_is_batch(const struct launch *launch)
+{
+	return launch->step == SLURM_BATCH_SCRIPT;
+}
+
+bool launch_is_extern(const struct launch *launch)
+{
+	return launch->step == SLURM_EXTERN_CONT;
+}
+
+static bool is_name(const char *variable, size_t length, const char *name)
+{
+	return strlen(name) == length && memcmp(variable, name, length) == 0;
+}
+
+static bool is_read_by_a_parser(const char *variable)
+{
+	const char *equals = strchr(variable, '=');
+	size_t length = equals != NULL ? (size_t)(equals - variable) : 0;
+
+	for (size_t i = 0; i < COUNT(plain_names); i++) {
+		if (is_name(variable, length, plain_names[i]))
+			return true;
+	}
+	for (size_t p = 0; p < COUNT(prefixes); p++) {
+		size_t head = strlen(prefixes[p]);
+
+		if (length <= head || strncmp(variable, prefixes[p], head) != 0)
+			continue;
+		for (size_t i = 0; i < COUNT(prefixed_names); i++) {
+			if (is_name(variable + head, length - head, prefixed_names[i]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * SPANK does not say that a step was started with --multi-prog. Then argv[1] is the whole text of the file, each line
+ * "RANKS COMMAND". The agent reads such a step both ways, so that a word made to look like it hides nothing.
+ */
+static bool looks_like_multiprog(const struct launch *launch)
+{
+	const char *line = launch->argc >= 2 ? launch->argv[1] : NULL;
+
+	while (line != NULL && *line != '\0') {
+		size_t ranks;
+
+		line += strspn(line, " \t\n");
+		if (*line == '#') {
+			line = strchr(line, '\n');
+			continue;
+		}
+		ranks = strspn(line, "0123456789,-:*");
+		return ranks > 0 && (line[ranks] == ' ' || line[ranks] == '\t');
+	}
+	return false;
+}
+
+static void add_script(const struct launch *launch, struct wire_writer *ask)
+{
+	char *text = malloc(SCRIPT_LIMIT);
+	size_t size = 0;
+	ssize_t got = 1;
+	int fd = launch->argc > 0 ? identity_open(&launch->user, launch->argv[0], "/") : -1;
+
+	while (fd >= 0 && text != NULL && got != 0 && size < SCRIPT_LIMIT) {
+		got = read(fd, text + size, SCRIPT_LIMIT - size);
+		if (got < 0 && errno != EINTR)
+			break;
+		if (got > 0)
+			size += (size_t)got;
+	}
+	if (text != NULL)
+		wire_bytes(ask, "script", text, size);
+	if (fd >= 0)
+		close(fd);
+	free(text);
+}
+
+static void add_words(const struct launch *launch, struct wire_writer *ask)
+{
+	for (int i = 0; i < launch->argc && launch->argv[i] != NULL; i++)
+		wire_string(ask, "arg", launch->argv[i]);
+	for (char **variable = launch->env; variable != NULL && *variable != NULL; variable++) {
+		if (is_read_by_a_parser(*variable))
+			wire_string(ask, "env", *variable);
+	}
+	if (looks_like_multiprog(launch))
+		wire_string(ask, "multiprog", "1");
+}
+
+static void add_facts(const struct launch *launch, const char *reason, unsigned deadline_ms, struct wire_writer *ask)
+{
+	char text[PATH_MAX];
+
+	wire_string(ask, "door", "spank");
+	wire_number(ask, "uid", launch->user.uid);
+	wire_number(ask, "gid", launch->user.gid);
+	wire_number(ask, "job", launch->job);
+	wire_number(ask, "step", launch->step);
+	wire_number(ask, "nodes", launch->nodes);
+	wire_number(ask, "task", launch->task);
+	if (gethostname(text, sizeof(text)) == 0)
+		wire_string(ask, "node", text);
+	if (getcwd(text, sizeof(text)) != NULL)
+		wire_string(ask, "cwd", text);
+	if (reason[0] != '\0')
+		wire_string(ask, "reason", reason);
+	wire_number(ask, "deadline_ms", deadline_ms);
+}
+
+void launch_ask(const struct launch *launch, const char *reason, unsigned deadline_ms, struct wire_writer *ask)
+{
+	const char *verb = launch_is_batch(launch) ? "prescan" : "ask";
+
+	wire_begin(ask, verb);
+	add_facts(launch, reason, deadline_ms, ask);
+	if (launch_is_batch(launch))
+		add_script(launch, ask);
+	else
+		add_words(launch, ask);
+	if (!ask->broken)
+		return;
+	wire_begin(ask, verb);		/* too long to send: say so, the state is `unresolved` */
+	add_facts(launch, reason, deadline_ms, ask);
+	wire_string(ask, "truncated", "1");
+}
+
+static bool contains_runtime(const char *word)
+{
+	static const char *const marks[] = {"apptainer", "singularity", ".sif", "SLURM_CONTAINER=", "PYXIS_CONTAINER_IMAGE="};
+
+	for (size_t i = 0; i < COUNT(marks); i++) {
+		if (strstr(word, marks[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+bool launch_names_runtime(const struct launch *launch)
+{
+	for (int i = 0; i < launch->argc && launch->argv[i] != NULL; i++) {
+		if (contains_runtime(launch->argv[i]))
+			return true;
+	}
+	for (char **variable = launch->env; variable != NULL && *variable != NULL; variable++) {
+		if (strncmp(*variable, "SLURM_CONTAINER=", 16) == 0 || strncmp(*variable, "PYXIS_CONTAINER_IMAGE=", 22) == 0)
+			return true;
+	}
+	return false;
+}
