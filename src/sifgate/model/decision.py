@@ -40,7 +40,9 @@ class Reason(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     """The findings that matched, worst first, at most `MAX_SHOWN`."""
     count: int = 0
-    """How many matched in all."""
+    """How many distinct vulnerabilities matched in all."""
+    note: str = ""
+    """What the site's rule adds in its own words (`message:`)."""
 
 
 MAX_SHOWN = 5
@@ -63,3 +65,11 @@ class Decision(msgspec.Struct, frozen=True):
     valid_until: str = ""
     """ISO time of the next instant at which a clock in the evaluation changes; empty: none."""
     contact: str = ""
+    scope: str = ""
+    """Id of the scope that matched the launch; empty: none."""
+    total: int = 0
+    """Distinct vulnerabilities that were counted."""
+    clearable: int = 0
+    """Of these, how many would be gone after an upgrade of all packages that have a fix."""
+    undecided: tuple[str, ...] = ()
+    """Rules that lacked data for the image or a finding and skipped it, as their `on_unknown` says."""

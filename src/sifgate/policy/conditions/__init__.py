@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rule may ask of a finding, one file per family; pure."""
+"""What a rule's `when` may ask, one file per family; pure."""

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A policy as frozen values; `sifgate.policy.load` makes them from files, `evaluate` applies them."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import Enum
+from functools import partial
+
+import msgspec
+
+from sifgate.model.decision import Action
+from sifgate.model.launch import LaunchEvent
+from sifgate.model.verdict import FailureCause, ScanState, UnscannableCause
+from sifgate.policy.conditions.when import When
+from sifgate.policy.scopes import ScopeMatch, field_value
+
+SCHEMA = "sifgate.policy/v1"
+
+
+class Mode(str, Enum):
+    """The ceiling of every action."""
+
+    AUDIT = "audit"
+    """Nobody notices anything: at most `log`."""
+    WARN = "warn"
+    ENFORCE = "enforce"
+
+    def cap(self, action: Action) -> Action:
+        """Return the action, or the strongest that this mode allows."""
+        return min(action, _CEILINGS[self])
+
+
+_CEILINGS = {Mode.AUDIT: Action.LOG, Mode.WARN: Action.WARN, Mode.ENFORCE: Action.BLOCK}
+
+STATE_DEFAULTS: dict[ScanState, Action] = {
+    ScanState.PENDING: Action.LOG,
+    ScanState.PENDING_EXHAUSTED: Action.BLOCK,
+    ScanState.UNSUPPORTED: Action.WARN,
+    ScanState.PARTIAL: Action.WARN,
+    ScanState.INCONSISTENT: Action.WARN,
+    ScanState.STALE: Action.LOG,
+    ScanState.FAILED: Action.WARN,
+    ScanState.UNRESOLVED: Action.WARN,
+}
+"""What a policy does that names a state nowhere. `known` has none: its findings are judged by the rules."""
+
+UNSCANNABLE_DEFAULTS: dict[UnscannableCause, Action] = {
+    UnscannableCause.ENCRYPTED: Action.WARN,
+    UnscannableCause.MALFORMED: Action.BLOCK,
+    UnscannableCause.BOUNDS: Action.WARN,
+    UnscannableCause.FORMAT: Action.WARN,
+    UnscannableCause.FILESYSTEM: Action.WARN,
+    UnscannableCause.SANDBOX: Action.WARN,
+}
+"""`malformed` images run differently than they read, which happens by design rather than by chance."""
+
+FAILURE_DEFAULTS: dict[FailureCause, Action] = {
+    FailureCause.AGENT_UNREACHABLE: Action.ALLOW,
+    FailureCause.SERVER_UNREACHABLE: Action.LOG,
+    FailureCause.CLAIR_UNAVAILABLE: Action.LOG,
+    FailureCause.POLICY_INVALID: Action.LOG,
+    FailureCause.AUDIT_UNWRITABLE: Action.ALLOW,
+}
+"""A broken sifgate stops no job unless the site says so."""
+
+
+class Stance(msgspec.Struct, frozen=True):
+    """Everything that a scope can set, complete."""
+
+    mode: Mode = Mode.AUDIT
+    default_action: Action = Action.ALLOW
+    """For a known image when no rule matched."""
+    scan_states: dict[ScanState, Action] = msgspec.field(default_factory=partial(dict, STATE_DEFAULTS))
+    unscannable: dict[UnscannableCause, Action] = msgspec.field(
+        default_factory=partial(dict, UNSCANNABLE_DEFAULTS)
+    )
+    failure: dict[FailureCause, Action] = msgspec.field(default_factory=partial(dict, FAILURE_DEFAULTS))
+    content_injected: Action = Action.LOG
+    """For a launch with overlays or binds over system paths: what runs differs from what was judged."""
+    rules: dict[str, Action] = {}
+    """Actions of rules by id, where they differ from the rule's own."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One rule: when it speaks, and what it asks for."""
+
+    id: str
+    when: When
+    action: Action
+    message: str = ""
+    unknown_counts: bool = False
+    """`on_unknown: match`: what cannot be known is taken as met; otherwise it is skipped."""
+
+    def action_in(self, stance: Stance) -> Action:
+        """Return the action under a stance."""
+        return stance.rules.get(self.id, self.action)
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """A stance for some launches."""
+
+    id: str
+    match: ScopeMatch
+    stance: Stance
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """The site's policy; equal content gives an equal digest, whatever the comments and order of keys."""
+
+    stance: Stance
+    rules: tuple[Rule, ...]
+    scopes: tuple[Scope, ...] = ()
+    contact: str = ""
+    scan_wait: float = 10.0
+    """Seconds that a launch waits for an image that is being scanned."""
+    pending_passes: int = 3
+    """Launches of an unscanned path that may pass per uid and day; then the state is `pending_exhausted`."""
+    prolog_refuse: bool = False
+    """Whether the prolog may cancel a job whose image would be refused."""
+    kernel_headers: bool = True
+    """Whether findings in kernel-header packages are suppressed (listed, not counted)."""
+    files: tuple[str, ...] = ()
+    """Where it was read from; no part of the digest."""
+    digest: str = ""
+    """`sha256:` and 64 hex digits over the canonical content."""
+    launch_fields: frozenset[str] = frozenset()
+    """The attributes of a launch that a decision may depend on, e.g. `job.partition`; no others are read."""
+
+    def scope_of(self, launch: LaunchEvent) -> Scope | None:
+        """Return the first scope that matches the launch."""
+        return next((scope for scope in self.scopes if scope.match.holds(launch)), None)
+
+    def launch_key(self, launch: LaunchEvent) -> tuple[object, ...]:
+        """Return the values of `launch_fields`, in a fixed order, as part of a memo's key."""
+        return tuple(field_value(launch, name) for name in sorted(self.launch_fields))
+
+    def posture(self) -> str:
+        """Return the text of the posture file (docs/protocol.md §1), which shims obey without an agent."""
+        action = self.stance.mode.cap(self.stance.failure[FailureCause.AGENT_UNREACHABLE])
+        lines = [
+            "sifgate-posture 1",
+            f"agent_unreachable {action.word}",
+            f"scan_wait_ms {round(self.scan_wait * 1000)}",
+        ]
+        if self.contact:
+            lines.append(f"contact {self.contact}")
+        return "\n".join(lines) + "\n"
+
+
+def sealed(policy: Policy) -> Policy:
+    """Return the policy with its digest and launch fields filled in."""
+    bare = msgspec.structs.replace(policy, files=(), digest="", launch_fields=frozenset())
+    canonical = msgspec.json.encode((SCHEMA, bare), order="deterministic")
+    return msgspec.structs.replace(
+        policy,
+        digest=f"sha256:{hashlib.sha256(canonical).hexdigest()}",
+        launch_fields=_launch_fields(policy),
+    )
+
+
+def _launch_fields(policy: Policy) -> frozenset[str]:
+    fields = frozenset[str]().union(*(rule.when.launch_fields() for rule in policy.rules))
+    fields = fields.union(*(scope.match.launch_fields() for scope in policy.scopes))
+    stances = (policy.stance, *(scope.stance for scope in policy.scopes))
+    if any(stance.content_injected is not Action.ALLOW for stance in stances):
+        fields |= {"content_injected"}
+    return fields
