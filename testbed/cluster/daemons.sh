@@ -1,0 +1,27 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Starts munged, slurmctld and one slurmd per directory of /nodes, says "ready", and ends the namespace when its
+# standard input closes: nothing outlives who started the cluster.
+set -u
+mkdir -p /run/munge /run/slurm /run/sifgate /etc/sifgate /var/log/slurm /var/lib/slurm/slurmctld /run/user
+chown munge: /run/munge /var/log/munge /var/lib/munge /etc/munge
+chown slurm: /run/slurm /var/log/slurm /var/lib/slurm /var/lib/slurm/slurmctld
+chmod 755 /run/munge
+chmod 700 /etc/munge
+[ -s /etc/munge/munge.key ] || dd if=/dev/urandom of=/etc/munge/munge.key bs=1024 count=1 2>/dev/null
+chown munge: /etc/munge/munge.key
+chmod 400 /etc/munge/munge.key
+echo '127.0.0.1 localhost tb' >/etc/hosts
+
+runuser -u munge -- /usr/sbin/munged || exit 1
+/usr/sbin/slurmctld -i </dev/null || exit 1
+for node in /nodes/*/; do
+	name=$(basename "$node")
+	mkdir -p "/var/spool/slurmd.$name"
+	# A mount namespace per node: each sees its own agent and its own posture under the production paths.
+	unshare --mount --propagation private /bin/sh -c '
+		mount --bind "/nodes/$1/run" /run/sifgate && mount --bind "/nodes/$1/etc" /etc/sifgate &&
+		exec /usr/sbin/slurmd -D -N "$1"' slurmd "$name" </dev/null >"/var/log/slurm/slurmd.$name.out" 2>&1 &
+done
+echo started
+cat >/dev/null

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts the plugin and the prolog into a cluster's root before its daemons start (`Cluster(prepare=[…])`)."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from testbed.cluster.headers import obtain_headers
+from testbed.errors import TestbedError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PLUGINDIR = "usr/lib/x86_64-linux-gnu/slurm-wlm"
+LIBEXEC = "usr/libexec/sifgate"
+PROLOG = f"/{LIBEXEC}/prolog"
+
+
+def plugin(root: Path) -> None:
+    """Compile the SPANK plugin for the cluster's Slurm (24.11) and install it where that looks for plugins."""
+    out = root.parent / "plugin"
+    _make("plugin", f"OUT={out}", f"SLURM_INCLUDE={obtain_headers('24.11')}")
+    target = root / PLUGINDIR
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copy(out / "sifgate.so", target / "sifgate.so")
+
+
+def hooks(root: Path) -> None:
+    """Install the prolog with the root tree's own Python, beside the client that it imports."""
+    _make("hooks/slurm", "install", f"DESTDIR={root}", f"LIBEXECDIR=/{LIBEXEC}", "PYTHON=/usr/bin/python3")
+
+
+def _make(directory: str, *words: str) -> None:
+    done = subprocess.run(
+        ["make", "-s", "-C", str(REPOSITORY / directory), *words], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise TestbedError(f"make -C {directory} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    sys.stderr.write(done.stderr)
