@@ -16,9 +16,31 @@ from typing import Any
 
 LAUNCHING = ("exec", "run", "shell", "test", "instance start", "instance run")
 BUNDLED = ("oci run", "oci create")
-INJECTING = ("app", "bind", "containlibs", "data", "env", "env-file", "fusemount", "home", "mount", "overlay", "writable")
+INJECTING = (
+    "app",
+    "bind",
+    "containlibs",
+    "data",
+    "env",
+    "env-file",
+    "fusemount",
+    "home",
+    "mount",
+    "overlay",
+    "writable",
+)
 BUILTIN = ("help", "completion", "__complete", "__completeNoDesc")
-SIFTOOL = ("sif", "sif add", "sif del", "sif dump", "sif header", "sif info", "sif list", "sif new", "sif setprim")
+SIFTOOL = (
+    "sif",
+    "sif add",
+    "sif del",
+    "sif dump",
+    "sif header",
+    "sif info",
+    "sif list",
+    "sif new",
+    "sif setprim",
+)
 DESTINATION = "src/sifgate/origin/grammar.json"
 
 

@@ -82,8 +82,12 @@ def build_parser(wanted: str | None = None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"sifgate {metadata.version('sifgate')}")
-    parser.add_argument("--root", default=os.environ.get("SIFGATE_ROOT", ""), metavar="DIR",
-                        help="keep all files of sifgate below DIR, for tests and trials (also SIFGATE_ROOT)")
+    parser.add_argument(
+        "--root",
+        default=os.environ.get("SIFGATE_ROOT", ""),
+        metavar="DIR",
+        help="keep all files of sifgate below DIR, for tests and trials (also SIFGATE_ROOT)",
+    )
     parser.add_argument("--verbose", action="store_true", help="show the traceback of an error")
     subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb in VERBS:
@@ -146,6 +150,7 @@ def _run(argv: list[str]) -> int:
         if verb.name == wanted:
             module = _module(verb)
             arguments = build_parser(wanted).parse_args(argv)
+            arguments.argv = argv
             return module.run(arguments, Places.here(arguments.root))
     build_parser(wanted).parse_args(argv)  # exits: help, version or a usage error
     return USAGE

@@ -2,7 +2,7 @@
 """Containers that Slurm or one of its plugins starts for a step: the image is an option, not a word of argv.
 
 Options of another SPANK plugin arrive in the environment as `_SLURM_SPANK_OPTION_<plugin>_<option>` (with a leading
-`SPANK_` in a prolog, `SLURM_SPANK_` in older releases).
+`SPANK_` in a prolog).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sifgate.origin.injection import injected
 from sifgate.origin.reference import classify, local
 from sifgate.origin.sighting import Sighting
 
-_OPTION = ("_SLURM_SPANK_OPTION_", "SPANK__SLURM_SPANK_OPTION_", "SLURM_SPANK__SLURM_SPANK_OPTION_")
+_OPTION = ("_SLURM_SPANK_OPTION_", "SPANK__SLURM_SPANK_OPTION_")
 
 
 def of_environment(env: Mapping[str, str], cwd: str) -> Iterator[Sighting]:
@@ -30,7 +30,9 @@ def of_environment(env: Mapping[str, str], cwd: str) -> Iterator[Sighting]:
     elif name:
         reference = ImageReference(text=name, kind=ReferenceKind.INSTANCE)
         yield Sighting(reference=reference, runtime="pyxis", verb="run")
-    wrapped = _option(env, "singularity_exec_singularity_container") or env.get("SLURM_SINGULARITY_CONTAINER", "")
+    wrapped = _option(env, "singularity_exec_singularity_container") or env.get(
+        "SLURM_SINGULARITY_CONTAINER", ""
+    )
     if wrapped:
         yield Sighting(
             reference=classify(wrapped, cwd), content_injected=injected((), env), runtime=RUNTIME, verb="exec"

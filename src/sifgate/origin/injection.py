@@ -31,7 +31,9 @@ _COLON = re.compile(r"(?<!\\):")
 def injected(options: Iterable[tuple[str, str]], env: Mapping[str, str]) -> tuple[str, ...]:
     """Return the options and variables that inject content, as typed, in their order."""
     found = [f"--{name} {value}" for name, value in options if injects(name, value)]
-    found += [f"{variable}={env[variable]}" for name, variable in _variables(env) if injects(name, env[variable])]
+    found += [
+        f"{variable}={env[variable]}" for name, variable in _variables(env) if injects(name, env[variable])
+    ]
     found += [
         f"{prefix}{name}={env[prefix + name]}"
         for prefix in CONTAINER_PREFIXES

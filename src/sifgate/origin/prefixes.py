@@ -39,7 +39,9 @@ PREFIXES = {
     "ionice": Prefix("cnpPu", _long("class classdata")),
     "nice": Prefix("n", _long("adjustment")),
     "nohup": Prefix(),
-    "numactl": Prefix("iNmpCPw", _long("interleave cpunodebind membind preferred physcpubind preferred-many")),
+    "numactl": Prefix(
+        "iNmpCPw", _long("interleave cpunodebind membind preferred physcpubind preferred-many")
+    ),
     "pkexec": Prefix(assignments=False),
     "setsid": Prefix(),
     "stdbuf": Prefix("ioe", _long("input output error")),
@@ -48,9 +50,7 @@ PREFIXES = {
     "time": Prefix("fo", _long("format output")),
     "timeout": Prefix("ks", _long("kill-after signal"), operands=1),
     "unbuffer": Prefix(),
-    "xvfb-run": Prefix(
-        "efnpsw", _long("error-file auth-file server-num xauth-protocol server-args wait")
-    ),
+    "xvfb-run": Prefix("efnpsw", _long("error-file auth-file server-num xauth-protocol server-args wait")),
 }
 
 SHELLS = frozenset({"bash", "sh", "dash", "zsh", "ksh", "ash", "rbash", "mksh", "busybox"})

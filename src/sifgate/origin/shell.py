@@ -24,7 +24,9 @@ _BLANK = re.compile(r"[ \t\r\f\v]+")
 _END = re.compile(r"[;&|]+")
 _REDIRECT = re.compile(r"&?[<>]+[&|]?")
 _HEREDOC = re.compile(r"<<-?[ \t]*['\"\\]?([A-Za-z0-9_.-]+)['\"]?")
-_NAME = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*|[0-9@*])|\{([A-Za-z_][A-Za-z0-9_]*|[0-9@*]|[A-Za-z_][A-Za-z0-9_]*\[@\])\})")
+_NAME = re.compile(
+    r"\$(?:([A-Za-z_][A-Za-z0-9_]*|[0-9@*])|\{([A-Za-z_][A-Za-z0-9_]*|[0-9@*]|[A-Za-z_][A-Za-z0-9_]*\[@\])\})"
+)
 _DEFAULT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*):?[-=]([^{}$`'\"\\]*)\}")
 _ANSI = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
 

@@ -157,7 +157,9 @@ def _search(words: Sequence[str], scope: Scope, depth: int) -> Iterator[Sighting
         word = words[at]
         if apptainer.is_runtime(word):
             rest = words[at:]
-            yield apptainer.read(rest, scope.variables, scope.cwd) or apptainer.unreadable(rest, scope.variables)
+            yield apptainer.read(rest, scope.variables, scope.cwd) or apptainer.unreadable(
+                rest, scope.variables
+            )
             return
         if launcher and apptainer.is_image_name(word) and _after_options(words, at):
             yield apptainer.started_by_name(words[at:], scope.variables, scope.cwd)

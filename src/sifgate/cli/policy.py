@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sifgate policy`: check a policy file, or put it in force."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sifgate.cli.conversation import add_format, client, print_json
+from sifgate.cli.install import install
+from sifgate.cli.main import ALLOWED, USAGE, describe
+from sifgate.config import Places
+from sifgate.errors import ConfigError, PolicyError, SifgateError
+from sifgate.policy.load import load_policy
+
+EPILOG = """\
+examples:
+  sifgate policy validate                   the policy in force
+  sifgate policy validate ./policy.yaml     before it is installed
+  sifgate policy install ./policy.yaml      validate, install, tell the agent
+
+exit codes: 0 valid (and installed), 2 not valid
+"""
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parser."""
+    parser = subparsers.add_parser(
+        "policy",
+        help="check a policy file, or install it",
+        description="Check a policy file, or put it in force.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
+    validate = tasks.add_parser(
+        "validate",
+        help="say whether a policy can be loaded, and where its first error is",
+        description="Say whether a policy can be loaded, and where its first error is.",
+        epilog="example:\n  sifgate policy validate ./policy.yaml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    validate.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: the policy in force")
+    add_format(validate)
+    put = tasks.add_parser(
+        "install",
+        help="validate a policy, install it atomically, write the posture file, tell the agent",
+        description="Validate a policy, install it atomically, write the posture file that shims obey without an agent, and"
+        " tell a running agent.",
+        epilog="example:\n  sifgate policy install ./policy.yaml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    put.add_argument("file", type=Path, metavar="FILE", help="the policy to install")
+    add_format(put)
+
+
+def run(arguments: argparse.Namespace, places: Places) -> int:
+    """Validate, and install if asked to."""
+    return _install(arguments, places) if arguments.task == "install" else _validate(arguments, places)
+
+
+def _validate(arguments: argparse.Namespace, places: Places) -> int:
+    path = arguments.file or places.etc / "policy.yaml"
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such policy file", hint="`sifgate policy validate FILE` names one")
+    try:
+        policy = load_policy(path)
+    except PolicyError as error:
+        if arguments.format != "json":
+            raise
+        print_json({"valid": False, "file": str(path), "error": str(error), "hint": error.hint})
+        return USAGE
+    facts = {
+        "valid": True,
+        "file": str(path),
+        "digest": policy.digest,
+        "mode": policy.mode,
+        "rules": len(policy.rules),
+    }
+    if arguments.format == "json":
+        print_json(facts)
+    else:
+        print(f"{path}: valid: mode {policy.mode}, {len(policy.rules)} rules, {policy.digest}")
+    return ALLOWED
+
+
+def _install(arguments: argparse.Namespace, places: Places) -> int:
+    policy = install(arguments.file, places)
+    told = _tell_agent(places)
+    if arguments.format == "json":
+        print_json({"installed": str(places.etc / "policy.yaml"), "digest": policy.digest, "agent": told})
+    else:
+        print(
+            f"{places.etc / 'policy.yaml'}: installed: mode {policy.mode}, {len(policy.rules)} rules, {policy.digest}"
+        )
+        print(told)
+    return ALLOWED
+
+
+def _tell_agent(places: Places) -> str:
+    """Ask a running agent to reload; return a sentence that says what came of it."""
+    try:
+        client(places).query("reload")
+    except SifgateError as error:
+        return f"the agent was not told: {describe(error).removeprefix('sifgate: ')}"
+    return "the agent has loaded it"

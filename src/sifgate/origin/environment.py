@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The variables of a launch that parsers read; a shim sends these and no others (docs/protocol.md §1, `env`)."""
+
+from __future__ import annotations
+
+NAMES = frozenset({
+    "HOME", "PYXIS_CONTAINER_IMAGE", "PYXIS_CONTAINER_NAME", "SCRATCH", "SLURM_CONTAINER", "SLURM_SINGULARITY_CONTAINER",
+    "SLURM_SUBMIT_DIR", "TMPDIR", "USER", "WORK",
+})  # fmt: skip
+"""Exact names: container options of Slurm and its plugins, and what scripts build paths from."""
+PREFIXES = (
+    "APPTAINER_", "APPTAINERENV_", "SINGULARITY_", "SINGULARITYENV_",
+    "_SLURM_SPANK_OPTION_pyxis_", "_SLURM_SPANK_OPTION_singularity_exec_",
+    "SPANK__SLURM_SPANK_OPTION_pyxis_", "SPANK__SLURM_SPANK_OPTION_singularity_exec_",
+)  # fmt: skip
+"""Beginnings of names: the runtimes' own variables and the options of other SPANK plugins."""
+
+
+def relevant(name: str) -> bool:
+    """Return whether a parser reads the variable `name`."""
+    return name in NAMES or name.startswith(PREFIXES)

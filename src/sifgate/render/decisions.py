@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decisions as people read them: one line after `check`, a page for `explain`, a table for `audit`."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from sifgate.audit.record import AuditRecord
+from sifgate.model.decision import Action
+from sifgate.render.escape import printable
+
+_WORDS = {
+    Action.ALLOW: "allowed",
+    Action.LOG: "allowed, and logged",
+    Action.WARN: "allowed, with a warning",
+    Action.BLOCK: "refused",
+}
+
+
+def verdict_line(image: str, action: Action, record: AuditRecord | None, reference: str) -> str:
+    """Return the line that ends `sifgate check`: what was decided, on what, and what enforcing would have done."""
+    parts = [f"{printable(image)}: {_WORDS[action]}"]
+    if record is not None:
+        parts.append(f"state {standing_word(record)}")
+        if record.would_be != action.word:
+            parts.append(f"would be {record.would_be} in mode enforce (mode is {record.mode})")
+    if reference:
+        parts.append(f"ref {printable(reference)}")
+    return "; ".join(parts)
+
+
+def standing_word(record: AuditRecord) -> str:
+    """Return what was known of the image: `known`, `unscannable (encrypted)`, `server_unreachable`, …"""
+    word = record.state or record.cause or "not stated"
+    return f"{word} ({record.unscannable})" if record.unscannable else word
+
+
+def explanation(record: AuditRecord) -> str:
+    """Return the page of `sifgate explain`."""
+    rows = [
+        (
+            "decision",
+            f"{record.action} (mode {record.mode or 'not stated'}, in mode enforce: {record.would_be})",
+        ),
+        ("when", f"{record.time} on {record.node}, door {record.door}, {record.latency_ms:g} ms"),
+        ("who", _who(record)),
+        ("image", record.path or record.image),
+        ("known", standing_word(record) + (f": {record.detail}" if record.detail else "")),
+        ("judged", _judged(record)),
+        ("injected", "; ".join(record.content_injected)),
+        ("command", " ".join(record.argv)),
+        ("said", record.user_reason),
+        ("outcome", "" if record.outcome == "decided" else f"{record.outcome} (launch {record.of})"),
+    ]
+    lines = [f"{record.reference}  {record.id}"]
+    lines += [f"  {name:<9} {printable(text)}" for name, text in rows if text]
+    for reason in record.reasons:
+        lines.append(
+            f"  why       {printable(reason.action)}: {printable(reason.message)} (rule {printable(reason.rule)})"
+        )
+        lines += [f"            {printable(finding)}" for finding in reason.findings]
+        if reason.count > len(reason.findings) > 0:
+            lines.append(f"            and {reason.count - len(reason.findings)} more")
+    if record.suppressed:
+        lines.append(f"  listed    {record.suppressed} findings are suppressed by the policy and not counted")
+    return "\n".join(lines)
+
+
+def _who(record: AuditRecord) -> str:
+    job = f", job {record.job} step {record.step}" if record.job else ""
+    return f"{record.user or 'uid'} ({record.uid}){job}" + (
+        "" if record.trusted else "; job facts not trusted"
+    )
+
+
+def _judged(record: AuditRecord) -> str:
+    parts = [
+        ("fingerprint", record.fingerprint),
+        ("verdict", record.verdict),
+        ("generation", record.generation),
+        ("policy", record.policy),
+    ]
+    return "\n            ".join(f"{name} {value}" for name, value in parts if value)
+
+
+def print_records(records: list[AuditRecord], stream: TextIO) -> None:
+    """Print records as a table, in their order."""
+    from sifgate.render.table import Column, print_table
+
+    columns = (
+        Column("time"), Column("ref"), Column("action"), Column("would be"), Column("user"), Column("job", right=True),
+        Column("door"), Column("known"), Column("image", fold=True), Column("first reason", fold=True),
+    )  # fmt: skip
+    rows = [
+        (
+            record.time,
+            record.reference,
+            record.action if record.outcome == "decided" else record.outcome,
+            record.would_be,
+            record.user or str(record.uid),
+            str(record.job or ""),
+            record.door,
+            standing_word(record),
+            record.path or record.image,
+            record.reasons[0].message if record.reasons else "",
+        )
+        for record in records
+    ]
+    print_table(columns, rows, stream)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables for people: the report that readers of Quay or clair-singularity expect, and its summary.
+
+On a terminal: coloured, folded to its width. In a pipe: no colours, one row a line however long. Text of images is
+never markup and never moves the terminal. "0 vulnerabilities" never stands without what the scanner could see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sifgate.model.finding import Finding, Severity
+from sifgate.model.verdict import ScanState, Standing, Verdict
+from sifgate.render.documents import divide, summary
+from sifgate.render.escape import printable
+
+_PIPE_WIDTH = 4096
+_COLOURS = {Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM: "yellow"}
+
+
+class Column(NamedTuple):
+    """One column of a table."""
+
+    title: str
+    right: bool = False
+    fold: bool = False
+    """Whether its text may go over several lines of a terminal."""
+
+
+def console(stream: TextIO) -> Console:
+    """Return a console that colours and folds on terminals only."""
+    terminal = stream.isatty()
+    return Console(
+        file=stream,
+        width=None if terminal else _PIPE_WIDTH,
+        force_terminal=terminal,
+        color_system="auto" if terminal else None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        soft_wrap=not terminal,
+    )
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]], stream: TextIO) -> None:
+    """Print a table with a header line."""
+    table = Table(box=box.SIMPLE_HEAD if stream.isatty() else None, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(
+            Text(column.title.upper()),
+            justify="right" if column.right else "left",
+            overflow="fold",
+            no_wrap=not column.fold or not stream.isatty(),
+        )
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
+    console(stream).print(table)
+
+
+FINDING_COLUMNS = (
+    Column("severity"),
+    Column("vulnerability"),
+    Column("KEV"),
+    Column("package", fold=True),
+    Column("installed", fold=True),
+    Column("fixed in", fold=True),
+    Column("link", fold=True),
+)
+
+
+def print_report(image: str, standing: Standing, suppressed: tuple[int, ...], stream: TextIO) -> None:
+    """Print everything known of an image: table, suppressed findings, summary, coverage."""
+    counted, listed = divide(standing.verdict, suppressed)
+    if counted:
+        print_table(FINDING_COLUMNS, map(_row, counted), stream)
+        print(file=stream)
+    if listed:
+        print("Suppressed by the policy (listed, not counted):", file=stream)
+        print_table(FINDING_COLUMNS, map(_row, listed), stream)
+        print(file=stream)
+    for sentence in report_lines(image, standing, counted, len(listed)):
+        print(printable(sentence), file=stream)
+
+
+def _row(finding: Finding) -> tuple[str | Text, ...]:
+    return (
+        Text(finding.severity.label, style=_COLOURS.get(finding.severity, "")),
+        finding.vulnerability,
+        Text("KEV", style="bold red") if finding.kev else "",
+        finding.package if not finding.arch else f"{finding.package}:{finding.arch}",
+        finding.version,
+        finding.fixed_version or "-",
+        finding.link,
+    )
+
+
+def report_lines(image: str, standing: Standing, counted: list[Finding], suppressed: int) -> list[str]:
+    """Return the sentences under the table: image, counts, coverage, what is missing."""
+    verdict = standing.verdict
+    if verdict is None:
+        why = f": {standing.detail}" if standing.detail else ""
+        return [f"{image}: nothing is known of its vulnerabilities ({_standing_word(standing)}{why})"]
+    lines = [f"{image}  fp:{verdict.fingerprint[:8]}  {_distribution(verdict)}", _counts(counted, suppressed)]
+    lines.append(_coverage(verdict))
+    if standing.state is not ScanState.KNOWN:
+        detail = standing.detail or verdict.detail
+        lines.append(f"State {_standing_word(standing)}" + (f": {detail}" if detail else ""))
+    lines += [f"Contradiction: {text}" for text in verdict.facts.contradictions]
+    return [*lines, *verdict.coverage.notes]
+
+
+def _standing_word(standing: Standing) -> str:
+    word = (standing.state or standing.cause or ScanState.UNRESOLVED).value
+    return f"{word}: {standing.unscannable.value}" if standing.unscannable else word
+
+
+def _distribution(verdict: Verdict) -> str:
+    name = verdict.coverage.distribution or verdict.os_release.pretty_name or "no distribution recognised"
+    ends = max(verdict.end_of_life.eol, verdict.end_of_life.lts)
+    return f"{name} (end of life {ends})" if ends else name
+
+
+def _counts(counted: list[Finding], suppressed: int) -> str:
+    facts = summary(counted, suppressed)
+    severities = ", ".join(
+        f"{count} {label.lower()}" for label, count in facts["by_severity"].items() if count
+    )
+    text = f"{facts['vulnerabilities']} vulnerabilities in {facts['findings']} findings"
+    text += f" ({severities})" if severities else ""
+    text += f"; {facts['fixable']} findings have a fix, {facts['kev']} vulnerabilities are known to be exploited (KEV)"
+    return text + (f"; {suppressed} suppressed" if suppressed else "")
+
+
+def _coverage(verdict: Verdict) -> str:
+    """Return the sentence that must stand beside every count."""
+    coverage = verdict.coverage
+    packages = ", ".join(f"{count} {manager}" for manager, count in sorted(coverage.packages.items()))
+    seen = f"{sum(coverage.packages.values())} packages ({packages})" if packages else "no packages"
+    if not coverage.distribution:
+        against = "no distribution was recognised, so none of its advisories were looked at"
+    elif not coverage.advisories:
+        against = (
+            f"no advisories for {coverage.distribution} are loaded: that nothing was found means nothing"
+        )
+    else:
+        against = f"compared with advisories of {verdict.generation.advisories[:10] or 'an unknown date'}"
+    return f"Coverage: {seen} seen; {against}. Scanned {verdict.scanned_at or 'at an unknown time'} by Clair {verdict.clair_version}."
