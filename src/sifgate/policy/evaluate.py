@@ -7,16 +7,15 @@ then the mode's cap. Aliases are normalised before, by the server.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from operator import attrgetter
 
-from sifgate.model.decision import MAX_SHOWN, Action, Decision, Reason
+from sifgate.model.decision import Action, Decision, Reason
 from sifgate.model.finding import Finding
 from sifgate.model.launch import LaunchEvent
 from sifgate.model.verdict import Standing
-from sifgate.policy.conditions.family import Group, Situation
+from sifgate.policy.conditions.family import Group, Situation, worst
 from sifgate.policy.document import Policy, Rule, Stance
 from sifgate.policy.states import standing_reasons
 from sifgate.policy.suppress import partition
@@ -78,7 +77,7 @@ def _rule_reason(rule: Rule, stance: Stance, situation: Situation, groups: tuple
         rule=rule.id,
         action=rule.action_in(stance),
         message=rule.when.say(situation, count),
-        findings=_worst(finding for group in groups for finding in group.findings),
+        findings=worst(finding for group in groups for finding in group.worst),
         count=count,
         note=rule.message,
     )
@@ -105,18 +104,6 @@ def _grouped(findings: Iterable[Finding], attributes: tuple[str, ...]) -> tuple[
     for finding in findings:
         groups.setdefault(profile(finding), []).append(finding)
     return tuple(map(Group, groups.values()))
-
-
-def _worst(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return one finding for each of the worst vulnerabilities: exploited, then severe, then fixable."""
-    first: dict[str, Finding] = {}
-    for finding in findings:
-        first.setdefault(finding.vulnerability, finding)
-    return tuple(heapq.nsmallest(MAX_SHOWN, first.values(), key=_rank))
-
-
-def _rank(finding: Finding) -> tuple[object, ...]:
-    return (not finding.kev, -finding.severity, not finding.fixable, -finding.cvss, finding.vulnerability)
 
 
 def _counterfactual(findings: Iterable[Finding]) -> tuple[int, int]:

@@ -61,7 +61,8 @@ class CountCondition(Condition, frozen=True):
     def phrase(self, situation: Situation) -> Phrase:
         """Return what was counted, and the limit."""
         phrase = joined(part.phrase(situation) for part in self.parts)
-        return Phrase(before=phrase.before, after=phrase.after, tail=f"more than {self.over}")
+        tail = f"more than {self.over}" if self.over else ""
+        return Phrase(before=phrase.before, after=phrase.after, tail=tail)
 
     def _at_least(self, truth: Truth, situation: Situation) -> Iterable[Group]:
         for group in situation.groups:

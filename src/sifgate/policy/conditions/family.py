@@ -6,7 +6,8 @@ To add one: a file beside this with one subclass of `Condition`, and one line in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import heapq
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -15,6 +16,7 @@ from typing import ClassVar
 
 import msgspec
 
+from sifgate.model.decision import MAX_SHOWN
 from sifgate.model.finding import Finding
 from sifgate.model.launch import LaunchEvent
 from sifgate.model.verdict import Verdict
@@ -50,6 +52,23 @@ class Group:
     def vulnerabilities(self) -> frozenset[str]:
         """Return the distinct identifiers of the group."""
         return frozenset(finding.vulnerability for finding in self.findings)
+
+    @cached_property
+    def worst(self) -> tuple[Finding, ...]:
+        """Return one finding for each of the group's worst vulnerabilities, worst first, at most `MAX_SHOWN`."""
+        return worst(self.findings)
+
+
+def worst(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return one finding for each of the worst vulnerabilities: exploited, then severe, then fixable."""
+    first: dict[str, Finding] = {}
+    for finding in findings:
+        first.setdefault(finding.vulnerability, finding)
+    return tuple(heapq.nsmallest(MAX_SHOWN, first.values(), key=_rank))
+
+
+def _rank(finding: Finding) -> tuple[object, ...]:
+    return (not finding.kev, -finding.severity, not finding.fixable, -finding.cvss, finding.vulnerability)
 
 
 @dataclass(frozen=True, slots=True)
