@@ -11,6 +11,7 @@ import msgspec
 from sifgate.cli.conversation import add_format, add_wait, client, decode, image_fields, print_json, progress
 from sifgate.cli.main import ALLOWED, UNDECIDED
 from sifgate.config import Places
+from sifgate.model.finding import Finding
 from sifgate.model.verdict import Standing
 
 EPILOG = """\
@@ -26,8 +27,8 @@ class ScanAnswer(msgspec.Struct, frozen=True):
     """What the agent answers to `scan` (docs/protocol.md §1)."""
 
     standing: Standing
-    suppressed: tuple[int, ...] = ()
-    """Indices of the verdict's findings that the policy lists but does not count."""
+    suppressed: tuple[Finding, ...] = ()
+    """Those of the verdict's findings that the policy lists but does not count."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -67,13 +67,13 @@ def summary(findings: list[Finding], suppressed: int) -> dict[str, Any]:
     }
 
 
-def divide(verdict: Verdict | None, suppressed: tuple[int, ...]) -> tuple[list[Finding], list[Finding]]:
+def divide(verdict: Verdict | None, suppressed: tuple[Finding, ...]) -> tuple[list[Finding], list[Finding]]:
     """Return the findings that count and those that are only listed, each worst first."""
     if verdict is None:
         return [], []
     hidden = set(suppressed)
-    counted = [finding for index, finding in enumerate(verdict.findings) if index not in hidden]
-    listed = [finding for index, finding in enumerate(verdict.findings) if index in hidden]
+    counted = [finding for finding in verdict.findings if finding not in hidden]
+    listed = [finding for finding in verdict.findings if finding in hidden]
     return sorted(counted, key=worst_first), sorted(listed, key=worst_first)
 
 
@@ -92,7 +92,7 @@ def worst_first(finding: Finding) -> tuple[Any, ...]:
     )
 
 
-def scan_document(image: str, standing: Standing, suppressed: tuple[int, ...]) -> dict[str, Any]:
+def scan_document(image: str, standing: Standing, suppressed: tuple[Finding, ...]) -> dict[str, Any]:
     """Return the document of `sifgate scan --format json` (schema: `scan.schema.json`)."""
     counted, listed = divide(standing.verdict, suppressed)
     verdict = standing.verdict or Verdict(fingerprint=standing.fingerprint, state=standing.state)  # type: ignore[arg-type]
