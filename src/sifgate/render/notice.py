@@ -127,7 +127,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _cut_path(path: str) -> str:
-    """Return a path that is safe on a terminal; its middle is left out where it is long: the end tells most."""
+    """Return a path that is safe on a terminal, its middle left out where it is long: the end tells most."""
     safe = printable(path)
     if len(safe) <= MAX_PATH:
         return safe

@@ -55,7 +55,7 @@ class Group:
 
     @cached_property
     def worst(self) -> tuple[Finding, ...]:
-        """Return one finding for each of the group's worst vulnerabilities, worst first, at most `MAX_SHOWN`."""
+        """Return a finding for each of the group's worst vulnerabilities, worst first, at most MAX_SHOWN."""
         return worst(self.findings)
 
 
