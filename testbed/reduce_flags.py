@@ -3,8 +3,9 @@
 
     python -m testbed.reduce_flags FULL.json [src/sifgate/origin/grammar.json]
 
-The full table (every flag of every command at thirteen releases, extracted from the sources' syntax trees) is 750 KB;
-a parser needs for each command that starts a container which flags take a value, and the names of all other commands.
+The full table (every flag of every command at thirteen releases, extracted from the sources' syntax trees)
+is 750 KB; a parser needs for each command that starts a container which flags take a value, and the names
+of all other commands.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def beyond(flags: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
 
 
 def environment(full: dict[str, Any]) -> dict[str, list[str]]:
-    """Return, for each flag that can put other content into a container, its variables without their prefix."""
+    """Return the variables, without prefix, of each flag that can put other content into a container."""
     found: dict[str, set[str]] = {name: set() for name in INJECTING}
     for product in full["products"].values():
         for name in INJECTING:

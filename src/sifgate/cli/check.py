@@ -41,7 +41,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser(
         "check",
         help="ask whether an image would be allowed to start, as a launch would",
-        description="Ask the agent of this node whether the image would be allowed to start, as a launch would.",
+        description="Ask this node's agent whether the image would be allowed to start, as a launch would.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -49,14 +49,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "words",
         nargs="*",
         metavar="IMAGE [-- COMMAND …]",
-        help="SIF, squashfs or sandbox directory; and the command that would start it",
+        help="SIF, squashfs or sandbox directory; and the command to start it",
     )
     add_wait(parser)
     add_format(parser)
 
 
 def split(words: list[str], argv: list[str]) -> tuple[str, list[str]]:
-    """Return (image or "", command) from the words of the command line; raises ConfigError for anything else."""
+    """Return (image or "", command) from the command line; raises ConfigError for anything else."""
     command = argv[argv.index("--") + 1 :] if "--" in argv else []
     images = words[: len(words) - len(command)] if command else words
     if len(images) > 1 or not (images or command):

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -72,12 +73,12 @@ def image_fields(image: str) -> Fields:
         raise Unresolved(
             f"{image}: {reason}", hint="name a SIF file, a squashfs image or a sandbox directory"
         ) from error
-    return [("path", os.path.abspath(raw)), *place_fields()]
+    return [("path", raw), *place_fields()]
 
 
 def place_fields() -> Fields:
     """Return the fields that every question from a terminal has."""
-    return [("door", b"cli"), ("cwd", os.fsencode(os.getcwd()))]
+    return [("door", b"cli"), ("cwd", os.fsencode(Path.cwd()))]
 
 
 def environment_fields(environment: Mapping[str, str]) -> Fields:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts a policy in force: validated where it will lie, replaced in one step, durable; the posture file beside it.
+"""Puts a policy in force: validated where it will lie, replaced in one step; the posture file beside it.
 
-The old policy stays in force until the new one has been read back from the directory where the agent will find it,
-drop-ins of `policy.d` included. A crash at any moment leaves one whole policy.
+The old policy stays in force until the new one has been read back from the directory where the agent will
+find it, drop-ins of `policy.d` included. A crash at any moment leaves one whole policy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _READABLE = 0o644
 
 
 def install(source: Path, places: Places) -> Policy:
-    """Return the policy that is in force from now on; raises PolicyError or ConfigError and changes nothing."""
+    """Return the policy that is in force from now on; after PolicyError or ConfigError nothing changed."""
     if not source.is_file():
         raise ConfigError(f"{source}: no such policy file")
     load_policy(source)  # the plain error first, with the name that the administrator typed
@@ -53,7 +53,7 @@ def _replace(source: Path, directory: Path) -> Policy:
 
 
 def _write(directory: Path, content: bytes) -> Path:
-    """Return a new durable file in `directory` with `content`, readable by all, under a name nobody looks for."""
+    """Return a new durable file in `directory` with `content`, readable by all, under a name of its own."""
     descriptor, name = tempfile.mkstemp(prefix=".new-", suffix=".yaml", dir=directory)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

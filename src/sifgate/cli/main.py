@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: the table of verbs, and the one place where errors become text and an exit code.
 
-Exit codes: 0 allowed (or done), 1 refused, 2 usage or configuration, 3 could not decide. A verb that is not asked
-for is not imported: completion of the base install must not need the engine's libraries.
+Exit codes: 0 allowed (or done), 1 refused, 2 usage or configuration, 3 could not decide. A verb that is not
+asked for is not imported: completion of the base install must not need the engine's libraries.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _register(verb: Verb, subparsers: argparse._SubParsersAction[argparse.Argume
 def _module(verb: Verb) -> Module:
     """Import the verb's module; raises ConfigError naming the extra that is missing."""
     try:
-        return importlib.import_module(f"sifgate.cli.{verb.name}")  # type: ignore[return-value]
+        return importlib.import_module(f"sifgate.cli.{verb.name}")
     except ModuleNotFoundError as error:
         if not verb.extra or str(error.name).startswith("sifgate."):
             raise

@@ -11,6 +11,7 @@ from sifgate.cli.install import install
 from sifgate.cli.main import ALLOWED, USAGE, describe
 from sifgate.config import Places
 from sifgate.errors import ConfigError, PolicyError, SifgateError
+from sifgate.policy.document import Policy
 from sifgate.policy.load import load_policy
 
 EPILOG = """\
@@ -45,8 +46,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     put = tasks.add_parser(
         "install",
         help="validate a policy, install it atomically, write the posture file, tell the agent",
-        description="Validate a policy, install it atomically, write the posture file that shims obey without an agent, and"
-        " tell a running agent.",
+        description="Validate a policy, install it write the posture file that shims obey without an"
+        " agent, and tell a running agent.",
         epilog="example:\n  sifgate policy install ./policy.yaml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -70,30 +71,29 @@ def _validate(arguments: argparse.Namespace, places: Places) -> int:
             raise
         print_json({"valid": False, "file": str(path), "error": str(error), "hint": error.hint})
         return USAGE
-    facts = {
-        "valid": True,
-        "file": str(path),
-        "digest": policy.digest,
-        "mode": policy.mode,
-        "rules": len(policy.rules),
-    }
     if arguments.format == "json":
-        print_json(facts)
+        print_json({"valid": True, "file": str(path), **_facts(policy)})
     else:
-        print(f"{path}: valid: mode {policy.mode}, {len(policy.rules)} rules, {policy.digest}")
+        print(f"{path}: valid: {_words(policy)}")
     return ALLOWED
+
+
+def _facts(policy: Policy) -> dict[str, object]:
+    return {"digest": policy.digest, "mode": policy.stance.mode.value, "rules": len(policy.rules)}
+
+
+def _words(policy: Policy) -> str:
+    return f"mode {policy.stance.mode.value}, {len(policy.rules)} rules, {policy.digest}"
 
 
 def _install(arguments: argparse.Namespace, places: Places) -> int:
     policy = install(arguments.file, places)
     told = _tell_agent(places)
+    path = places.etc / "policy.yaml"
     if arguments.format == "json":
-        print_json({"installed": str(places.etc / "policy.yaml"), "digest": policy.digest, "agent": told})
+        print_json({"installed": str(path), **_facts(policy), "agent": told})
     else:
-        print(
-            f"{places.etc / 'policy.yaml'}: installed: mode {policy.mode}, {len(policy.rules)} rules, {policy.digest}"
-        )
-        print(told)
+        print(f"{path}: installed: {_words(policy)}\n{told}")
     return ALLOWED
 
 

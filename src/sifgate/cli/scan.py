@@ -36,7 +36,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser(
         "scan",
         help="list every vulnerability that is known in an image",
-        description="List every vulnerability that is known in an image; scan it with Clair if nothing is known yet.",
+        description="List every vulnerability that is known in an image; scan it if nothing is known.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -5,8 +5,9 @@
 
     apptainer [root flags] COMMAND [SUBCOMMAND] [flags] [--] IMAGE …
 
-Every command stops reading flags at the first word that is none, so nothing after the image belongs to the runtime.
-Words that cannot be read (an unknown flag, a command of a plugin) give the reference `UNKNOWN`: never "no launch".
+Every command stops reading flags at the first word that is none, so nothing after the image belongs to the
+runtime. Words that cannot be read (an unknown flag, a command of a plugin) give the reference `UNKNOWN`:
+never "no launch".
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ MAX_WORDS = 64
 """Words of an unparsable command kept in its reference."""
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """Words that the grammar does not hold; raised and caught in this file."""
 
 
@@ -52,7 +53,7 @@ def read(words: Sequence[str], env: Mapping[str, str], cwd: str) -> Sighting | N
     line = (RUNTIME, "--quiet", "run", *words[1:]) if name == "run-singularity" else words
     try:
         launch = _launch(line)
-    except Unreadable:
+    except UnreadableError:
         return unreadable(words, env)
     if launch is None:
         return None
@@ -105,7 +106,7 @@ def bundle(directory: str, cwd: str) -> ImageReference:
 
 
 def _launch(words: Sequence[str]) -> tuple[str, list[tuple[str, str]], str] | None:
-    """Return (verb, options, image word) of a launch; None where no container starts; raises Unreadable."""
+    """Return (verb, options, image word) of a launch, None where no container starts."""
     options, at = _flags(words, 1, GRAMMAR.root)
     if _stops(options) or at >= len(words):
         return None
@@ -120,7 +121,7 @@ def _launch(words: Sequence[str]) -> tuple[str, list[tuple[str, str]], str] | No
 
 
 def _verb(words: Sequence[str], at: int) -> tuple[str, int]:
-    """Return the command, with its sub-command if it has one, and the index after it; raises Unreadable."""
+    """Return the command, with its sub-command if it has one, and the index after it."""
     first = words[at]
     pair = f"{first} {words[at + 1]}" if at + 1 < len(words) else first
     for command, after in ((pair, at + 2), (first, at + 1)):
@@ -128,14 +129,14 @@ def _verb(words: Sequence[str], at: int) -> tuple[str, int]:
             return command, after
         if command in GRAMMAR.other:
             if command == "instance" and after < len(words) and not words[after].startswith("-"):
-                raise Unreadable
+                raise UnreadableError
             return command, after
-    raise Unreadable
+    raise UnreadableError
 
 
 def _positional(words: Sequence[str], at: int) -> str:
     if at >= len(words):
-        raise Unreadable
+        raise UnreadableError
     return words[at]
 
 
@@ -145,7 +146,7 @@ def _stops(options: list[tuple[str, str]]) -> bool:
 
 
 def _flags(words: Sequence[str], at: int, flags: Flags) -> tuple[list[tuple[str, str]], int]:
-    """Return the options from `at` on and the index of the first positional; raises Unreadable."""
+    """Return the options from `at` on and the index of the first positional; raises UnreadableError."""
     options: list[tuple[str, str]] = []
     while at < len(words):
         word = words[at]
@@ -167,13 +168,13 @@ def _long(words: Sequence[str], at: int, flags: Flags, options: list[tuple[str, 
         options.append((name, _positional(words, at + 1)))
         return at + 2
     if name not in flags.bool and name != "help":
-        raise Unreadable
+        raise UnreadableError
     options.append((name, _boolean(value if equals else "true")))
     return at + 1
 
 
 def _cluster(words: Sequence[str], at: int, flags: Flags, options: list[tuple[str, str]]) -> int:
-    """Read `-cCe`, `-Bv`, `-B=v`, `-B v`, `-c=false`; return the index after it (pflag `parseSingleShortArg`)."""
+    """Read `-cCe`, `-Bv`, `-B=v`, `-B v`, `-c=false`; return the index after it (as pflag does)."""
     letters = words[at][1:]
     for index, letter in enumerate(letters, start=1):
         name = flags.short.get(letter, "help" if letter == "h" else "")
@@ -183,7 +184,7 @@ def _cluster(words: Sequence[str], at: int, flags: Flags, options: list[tuple[st
             options.append((name, value or _positional(words, at + 1)))
             return at + 1 if value else at + 2
         if not name:
-            raise Unreadable
+            raise UnreadableError
         if glued:
             options.append((name, _boolean(letters[index + 1 :])))
             return at + 1
@@ -193,5 +194,5 @@ def _cluster(words: Sequence[str], at: int, flags: Flags, options: list[tuple[st
 
 def _boolean(value: str) -> str:
     if value not in _TRUE and value not in _FALSE:
-        raise Unreadable
+        raise UnreadableError
     return value

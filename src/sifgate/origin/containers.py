@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Containers that Slurm or one of its plugins starts for a step: the image is an option, not a word of argv.
 
-Options of another SPANK plugin arrive in the environment as `_SLURM_SPANK_OPTION_<plugin>_<option>` (with a leading
-`SPANK_` in a prolog).
+Options of another SPANK plugin arrive in the environment as `_SLURM_SPANK_OPTION_<plugin>_<option>` (with a
+leading `SPANK_` in a prolog).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _option(env: Mapping[str, str], name: str) -> str:
 
 
 def pyxis(image: str, cwd: str) -> ImageReference:
-    """Return what `--container-image` means: a squashfs if it begins with `/` or `.`, else a registry's image."""
+    """Return what `--container-image` means: squashfs if it begins with `/` or `.`, else a registry image."""
     if image.startswith(("/", ".")):
         return local(image, cwd)
     text = image if "://" in image else f"docker://{image}"

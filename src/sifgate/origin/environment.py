@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The variables of a launch that parsers read; a shim sends these and no others (docs/protocol.md §1, `env`)."""
+"""The variables of a launch that parsers read; a shim sends no others (docs/protocol.md §1, `env`)."""
 
 from __future__ import annotations
 
 NAMES = frozenset({
-    "HOME", "PYXIS_CONTAINER_IMAGE", "PYXIS_CONTAINER_NAME", "SCRATCH", "SLURM_CONTAINER", "SLURM_SINGULARITY_CONTAINER",
-    "SLURM_SUBMIT_DIR", "TMPDIR", "USER", "WORK",
+    "HOME", "PYXIS_CONTAINER_IMAGE", "PYXIS_CONTAINER_NAME", "SCRATCH", "SLURM_CONTAINER",
+    "SLURM_SINGULARITY_CONTAINER", "SLURM_SUBMIT_DIR", "TMPDIR", "USER", "WORK",
 })  # fmt: skip
 """Exact names: container options of Slurm and its plugins, and what scripts build paths from."""
 PREFIXES = (

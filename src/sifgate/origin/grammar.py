@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The flags of Apptainer and SingularityCE, all releases in one table, from `grammar.json`.
 
-No flag takes a value in one release or product and none in another for the same command, so one union table parses
-them all (checked over Apptainer 1.2.5 … 1.5.3 and SingularityCE 3.9.9 … 4.5.1). The file is written by
-`testbed/reduce_flags.py`.
+No flag takes a value in one release or product and none in another for the same command, so one union table
+parses them all (checked over Apptainer 1.2.5 … 1.5.3 and SingularityCE 3.9.9 … 4.5.1). The file is written
+by `testbed/reduce_flags.py`.
 """
 
 from __future__ import annotations

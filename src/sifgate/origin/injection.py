@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options and variables that put other content into a container than the image that is judged.
 
-A bind counts only over the places where an image keeps its programs and libraries: binds of data are what users do
-all day. Symlinks inside the image are not seen, so this finds what is done openly (design §5).
+A bind counts only over the places where an image keeps its programs and libraries: binds of data are what
+users do all day. Symlinks inside the image are not seen, so this finds what is done openly (design §5).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ CONTAINER_PREFIXES = ("APPTAINERENV_", "SINGULARITYENV_")
 _ALWAYS = frozenset({"overlay", "data", "fusemount", "app", "containlibs", "env-file"})
 _LOADER = frozenset({"LD_PRELOAD", "LD_AUDIT"})
 _SYSTEM = (
-    "/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/root", "/sbin", "/usr", "/var/lib",
-    "/.singularity.d", "/singularity",
+    "/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/root", "/sbin",
+    "/usr", "/var/lib", "/.singularity.d", "/singularity",
 )  # fmt: skip
 _COMMA = re.compile(r"(?<!\\),")
 _COLON = re.compile(r"(?<!\\):")
@@ -72,7 +72,7 @@ def injects(name: str, value: str) -> bool:
 def over_system(destination: str) -> bool:
     """Return whether `destination` is, holds or is below a place of programs and libraries."""
     path = posixpath.normpath("/" + destination.lstrip("/"))
-    return path == "/" or path == "/var" or any(path == s or path.startswith(s + "/") for s in _SYSTEM)
+    return path in {"/", "/var"} or any(path == s or path.startswith(s + "/") for s in _SYSTEM)
 
 
 def _bind_destinations(value: str) -> list[str]:

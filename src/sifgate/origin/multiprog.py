@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The text of `srun --multi-prog` → the commands of its tasks.
 
-Each line is `RANKS PROGRAM ARGUMENT…` with `#` comments, quotes and a backslash that joins lines; `%t` becomes the
-task's rank and `%o` its place within the line's ranks (srun(1), MULTIPLE PROGRAM CONFIGURATION).
+Each line is `RANKS PROGRAM ARGUMENT…` with `#` comments, quotes and a backslash that joins lines; `%t`
+becomes the task's rank and `%o` its place within the line's ranks (srun(1), MULTIPLE PROGRAM
+CONFIGURATION).
 """
 
 from __future__ import annotations

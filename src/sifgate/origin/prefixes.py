@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that start another program: which of their words come before it.
 
-Only those whose options are few and stable are read exactly; of launchers with hundreds of options (`mpirun`, `nsys`,
-`parallel`) the words are searched for a runtime instead (`sifgate.origin.words`).
+Only those whose options are few and stable are read exactly; of launchers with hundreds of options
+(`mpirun`, `nsys`, `parallel`) the words are searched for a runtime instead (`sifgate.origin.words`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Prefix(NamedTuple):
     """Whether `NAME=value` may stand before the command."""
 
 
-def _long(words: str) -> frozenset[str]:
+def _words(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
@@ -34,46 +34,48 @@ PREFIXES = {
     "chrt": Prefix("TPD", operands=1),
     "command": Prefix(),
     "doas": Prefix("uC"),
-    "env": Prefix("uCS", _long("unset chdir split-string argv0"), assignments=True),
+    "env": Prefix("uCS", _words("unset chdir split-string argv0"), assignments=True),
     "exec": Prefix("a"),
-    "ionice": Prefix("cnpPu", _long("class classdata")),
-    "nice": Prefix("n", _long("adjustment")),
+    "ionice": Prefix("cnpPu", _words("class classdata")),
+    "nice": Prefix("n", _words("adjustment")),
     "nohup": Prefix(),
     "numactl": Prefix(
-        "iNmpCPw", _long("interleave cpunodebind membind preferred physcpubind preferred-many")
+        "iNmpCPw", _words("interleave cpunodebind membind preferred physcpubind preferred-many")
     ),
     "pkexec": Prefix(assignments=False),
     "setsid": Prefix(),
-    "stdbuf": Prefix("ioe", _long("input output error")),
-    "sudo": Prefix("ugpCDhrtTUR", _long("user group prompt host"), assignments=True),
+    "stdbuf": Prefix("ioe", _words("input output error")),
+    "sudo": Prefix("ugpCDhrtTUR", _words("user group prompt host"), assignments=True),
     "taskset": Prefix(operands=1),
-    "time": Prefix("fo", _long("format output")),
-    "timeout": Prefix("ks", _long("kill-after signal"), operands=1),
+    "time": Prefix("fo", _words("format output")),
+    "timeout": Prefix("ks", _words("kill-after signal"), operands=1),
     "unbuffer": Prefix(),
-    "xvfb-run": Prefix("efnpsw", _long("error-file auth-file server-num xauth-protocol server-args wait")),
+    "xvfb-run": Prefix("efnpsw", _words("error-file auth-file server-num xauth-protocol server-args wait")),
 }
 
 SHELLS = frozenset({"bash", "sh", "dash", "zsh", "ksh", "ash", "rbash", "mksh", "busybox"})
 
-LAUNCHERS = frozenset(
-    "mpirun mpiexec mpiexec.hydra orterun prterun prun srun jsrun aprun ssh parallel xargs nsys ncu nvprof rocprof perf strace"
-    " ltrace gdb valgrind conda mamba micromamba su script watch flock unshare systemd-run tee".split()
-)
+LAUNCHERS = _words("""
+    mpirun mpiexec mpiexec.hydra orterun prterun prun srun jsrun aprun ssh parallel xargs nsys ncu
+    nvprof rocprof perf strace ltrace gdb valgrind conda mamba micromamba su script watch flock unshare
+    systemd-run find
+""")
 """Programs that start another one whose place among their words is searched for."""
 
 SEGMENTED = frozenset({"mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prterun", "prun", "srun"})
 """Launchers that take several commands, separated by a lone `:`."""
 
-INERT = frozenset(
-    "which type hash whereis whatis man info echo printf ls ll cat head tail grep egrep fgrep sed awk test [ [[ : true false"
-    " cp mv rm ln mkdir rmdir touch chmod chown file stat du df md5sum sha1sum sha256sum ldd readlink realpath dirname"
-    " basename module ml spack pip pip3 apt apt-get dnf yum rpm dpkg brew git wget curl tar unsquashfs export readonly"
-    " declare local typeset unset alias unalias pkill killall kill pgrep ps trap read return exit for case select"
-    " function set shopt ulimit umask wait sleep date hostname logger lsof find diff cmp wc sort uniq cut tr seq".split()
-)
+INERT = _words("""
+    which type hash whereis whatis man info echo printf ls ll cat head tail grep egrep fgrep sed awk
+    test [ [[ : true false cp mv rm ln mkdir rmdir touch chmod chown file stat du df md5sum sha1sum
+    sha256sum ldd readlink realpath dirname basename module ml spack pip pip3 apt apt-get dnf yum rpm
+    dpkg brew git wget curl tar unsquashfs export readonly declare local typeset unset alias unalias
+    pkill killall kill pgrep ps trap read return exit for case select function set shopt ulimit umask
+    wait sleep date hostname logger lsof diff cmp wc sort uniq cut tr seq tee
+""")
 """Programs and words of a shell that start nothing that their arguments name."""
 
-KEYWORDS = frozenset("if then else elif while until do done fi esac ! { } coproc".split())
+KEYWORDS = _words("if then else elif while until do done fi esac ! { } coproc")
 """Words of a shell before a command."""
 
 

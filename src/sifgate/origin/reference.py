@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a word in the image's place refers to; never looks at the file system.
 
-Rules of Apptainer's `internal/pkg/util/uri/uri.go`: the text before the first colon is a transport if `//` follows,
-or if it is one of the known transports; anything else is a path, colons and all.
+Rules of Apptainer's `internal/pkg/util/uri/uri.go`: the text before the first colon is a transport if `//`
+follows, or if it is one of the known transports; anything else is a path, colons and all.
 """
 
 from __future__ import annotations

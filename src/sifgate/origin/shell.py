@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The text of a POSIX shell → its simple commands, as far as that can be known without running it.
 
-One pass from left to right with a stack for `$( )`, backticks and sub-shells, so that time and memory are linear in
-the text. Variables that the text itself assigns are put in; every other expansion leaves the word as typed, marked
-`Unexpanded`.
+One pass from left to right with a stack for `$( )`, backticks and sub-shells, so that time and memory are
+linear in the text. Variables that the text itself assigns are put in; every other expansion leaves the word
+as typed, marked `Unexpanded`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DEFAULT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*):?[-=]([^{}$`'\"\\]*)\}")
 _ANSI = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
 
 
-class Unlexed(Exception):
+class UnlexedError(Exception):
     """The text ends inside a quote or a substitution, or goes beyond a bound."""
 
 
@@ -86,13 +86,10 @@ class Lexer:
         """Bodies of here-documents, in their order."""
 
     def commands(self) -> Iterator[tuple[list[str], Scope]]:
-        """Yield each simple command with the scope that it runs in; raises Unlexed at the end of broken text."""
+        """Yield each simple command with the scope that it runs in; UnlexedError ends broken text."""
         while self._at < len(self._text):
             frame = self._stack[-1]
-            if frame.double:
-                done = self._in_double(frame)
-            else:
-                done = self._step(frame)
+            done = self._in_double(frame) if frame.double else self._step(frame)
             if done:
                 words = done.take()
                 if words:
@@ -102,16 +99,11 @@ class Lexer:
         if words:
             yield words, self._stack[0].scope
         if broken:
-            raise Unlexed
+            raise UnlexedError
 
     def _step(self, frame: _Frame) -> _Frame | None:
         """Read one token outside double quotes; return a frame whose command is complete, or None."""
         character = self._text[self._at]
-        plain = _PLAIN.match(self._text, self._at)
-        if plain:
-            frame.add(plain.group())
-            self._at = plain.end()
-            return None
         if character == "\n":
             self._at += 1
             self._skip_heredocs()
@@ -119,10 +111,6 @@ class Lexer:
         if character in ";|" or (character == "&" and not self._text.startswith("&>", self._at)):
             self._at = self._match(_END)
             return frame
-        if character in " \t\r\f\v":
-            frame.end_word()
-            self._at = self._match(_BLANK)
-            return None
         if character in "()":
             return self._parenthesis(frame, character)
         if character in "<>&":
@@ -130,8 +118,15 @@ class Lexer:
         return self._quote(frame, character)
 
     def _quote(self, frame: _Frame, character: str) -> _Frame | None:
-        """Read a quote, an escape, an expansion, a comment or a character of a pattern."""
-        if character == "'":
+        """Read blanks, plain text, a quote, escape, expansion, a comment or a character of a pattern."""
+        plain = _PLAIN.match(self._text, self._at)
+        if plain:
+            frame.add(plain.group())
+            self._at = plain.end()
+        elif character in " \t\r\f\v":
+            frame.end_word()
+            self._at = self._match(_BLANK)
+        elif character == "'":
             end = self._find("'", self._at + 1)
             frame.add(self._text[self._at + 1 : end])
             self._at = end + 1
@@ -219,11 +214,11 @@ class Lexer:
             self._put(frame, value)
 
     def _put(self, frame: _Frame, values: list[str]) -> None:
-        """Put the words of a variable into the command; outside double quotes they are split at white space."""
+        """Put a variable's words into the command, split at white space outside double quotes."""
         words = values if frame.double else [part for value in values for part in value.split()]
         self._expanded += sum(map(len, words)) + len(words)
         if self._expanded > MAX_EXPANDED:
-            raise Unlexed
+            raise UnlexedError
         for index, word in enumerate(words):
             if index:
                 frame.end_word()
@@ -241,11 +236,12 @@ class Lexer:
             frame.end_word()
         return self._push(frame, ")")
 
-    def _push(self, frame: _Frame, closer: str, *, substitution: bool = False) -> None:
-        """Begin a sub-shell or substitution."""
+    def _push(self, frame: _Frame, closer: str, *, substitution: bool = False) -> _Frame | None:
+        """Begin a sub-shell or substitution; no command is complete by that."""
         if len(self._stack) > MAX_DEPTH:
-            raise Unlexed
+            raise UnlexedError
         self._stack.append(_Frame(frame.scope.copy(), closer, substitution=substitution))
+        return None
 
     def _close(self, frame: _Frame) -> _Frame:
         """End a sub-shell or substitution; return its frame, whose last command is complete."""
@@ -292,7 +288,7 @@ class Lexer:
     def _find(self, what: str, start: int) -> int:
         end = self._text.find(what, start)
         if end < 0:
-            raise Unlexed
+            raise UnlexedError
         return end
 
     def _match(self, pattern: re.Pattern[str]) -> int:

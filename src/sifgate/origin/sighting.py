@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a door hands to the parsers, and what they saw in it; values only.
 
-A parser never opens, stats or resolves anything: it reads words. Bytes that are not UTF-8 travel as surrogate
-escapes, so that a path can be given back to the kernel exactly as the user typed it.
+A parser never opens, stats or resolves anything: it reads words. Bytes that are not UTF-8 travel as
+surrogate escapes, so that a path can be given back to the kernel exactly as the user typed it.
 """
 
 from __future__ import annotations
@@ -39,4 +39,4 @@ class Sighting(msgspec.Struct, frozen=True):
     verb: str = ""
     """`exec`, `run`, `shell`, `test`, `instance start`, …; empty where the words are not understood."""
     guess: bool = False
-    """Seen in the text of a batch script: it may run, later, or never; `UNKNOWN` here is no ground to refuse."""
+    """Seen in the text of a batch script: it may run later, or never; `UNKNOWN` is no ground to refuse."""

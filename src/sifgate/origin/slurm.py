@@ -24,7 +24,7 @@ from sifgate.origin.words import MAX_SIGHTINGS, of_command, of_text
 
 
 def sightings(raw: RawLaunch) -> tuple[Sighting, ...]:
-    """Return what `raw` starts, in the order of its words, each image once; empty: no known runtime is started."""
+    """Return what `raw` starts, in the order of its words, each image once; empty: no known runtime."""
     found: dict[tuple[ImageReference, tuple[str, ...]], Sighting] = {}
     for sighting in islice(_all(raw), MAX_SIGHTINGS * 4):
         found.setdefault((sighting.reference, sighting.content_injected), sighting)

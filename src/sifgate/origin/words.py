@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words of a command → the container runtimes that it starts, through whatever stands before them.
 
-`env A=b timeout 60 bash -c 'cd x && apptainer exec …'` is read exactly; of a program that is not known the words are
-searched for a runtime's name. Everything is bounded: what goes beyond a bound and names a runtime is `UNKNOWN`.
+`env A=b timeout 60 bash -c 'cd x && apptainer exec …'` is read exactly; of a program that is not known the
+words are searched for a runtime's name. Everything is bounded: what goes beyond a bound and names a runtime
+is `UNKNOWN`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from sifgate.origin import apptainer
 from sifgate.origin.prefixes import INERT, KEYWORDS, LAUNCHERS, PREFIXES, SEGMENTED, SHELLS, after
 from sifgate.origin.scope import Scope
-from sifgate.origin.shell import Lexer, Unlexed
+from sifgate.origin.shell import Lexer, UnlexedError
 from sifgate.origin.sighting import Sighting
 
 MAX_NESTING = 8
@@ -118,7 +119,7 @@ def of_text(text: str, scope: Scope, depth: int = 0) -> Iterator[Sighting]:
     try:
         for words, inner in lexer.commands():
             yield from _of_simple(words, inner, depth)
-    except Unlexed:
+    except UnlexedError:
         yield from _unread(text, scope)
     for body in lexer.bodies:
         yield from of_text(body, scope.copy(), depth + 1)

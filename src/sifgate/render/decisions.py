@@ -18,7 +18,7 @@ _WORDS = {
 
 
 def verdict_line(image: str, action: Action, record: AuditRecord | None, reference: str) -> str:
-    """Return the line that ends `sifgate check`: what was decided, on what, and what enforcing would have done."""
+    """Return the line that ends `sifgate check`: what was decided, and what enforcing would have done."""
     parts = [f"{printable(image)}: {_WORDS[action]}"]
     if record is not None:
         parts.append(f"state {standing_word(record)}")
@@ -30,7 +30,7 @@ def verdict_line(image: str, action: Action, record: AuditRecord | None, referen
 
 
 def standing_word(record: AuditRecord) -> str:
-    """Return what was known of the image: `known`, `unscannable (encrypted)`, `server_unreachable`, …"""
+    """Return what was known of the image, such as `known` or `unscannable (encrypted)`."""
     word = record.state or record.cause or "not stated"
     return f"{word} ({record.unscannable})" if record.unscannable else word
 
@@ -55,9 +55,8 @@ def explanation(record: AuditRecord) -> str:
     lines = [f"{record.reference}  {record.id}"]
     lines += [f"  {name:<9} {printable(text)}" for name, text in rows if text]
     for reason in record.reasons:
-        lines.append(
-            f"  why       {printable(reason.action)}: {printable(reason.message)} (rule {printable(reason.rule)})"
-        )
+        why = f"{reason.action}: {reason.message} (rule {reason.rule})"
+        lines.append(f"  why       {printable(why)}")
         lines += [f"            {printable(finding)}" for finding in reason.findings]
         if reason.count > len(reason.findings) > 0:
             lines.append(f"            and {reason.count - len(reason.findings)} more")
@@ -88,7 +87,8 @@ def print_records(records: list[AuditRecord], stream: TextIO) -> None:
     from sifgate.render.table import Column, print_table
 
     columns = (
-        Column("time"), Column("ref"), Column("action"), Column("would be"), Column("user"), Column("job", right=True),
+        Column("time"), Column("ref"), Column("action"), Column("would be"), Column("user"),
+        Column("job", right=True),
         Column("door"), Column("known"), Column("image", fold=True), Column("first reason", fold=True),
     )  # fmt: skip
     rows = [

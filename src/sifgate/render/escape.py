@@ -8,9 +8,13 @@ import unicodedata
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that a terminal may act upon, or that hide or reorder what is beside them."""
 
+_SURROGATES = 0xDC00
+_BYTE = 0xFF
+_PLANE = 0xFFFF
+
 
 def printable(text: str, *, newlines: bool = False) -> str:
-    """Return `text` with every character that a terminal could act upon as `\\x1b`, `\\u202e`, …
+    r"""Return `text` with every character that a terminal could act upon as `\x1b`, `\u202e` and the like.
 
     `newlines` keeps line feeds, for texts of our own that span lines.
     """
@@ -25,8 +29,8 @@ def _safe(character: str) -> bool:
 
 def _escape(character: str) -> str:
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: a byte that is not UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    if code <= 0xFF:
+    if _SURROGATES <= code <= _SURROGATES + 0xFF:  # surrogateescape: a byte that is not UTF-8
+        return f"\\x{code - _SURROGATES:02x}"
+    if code <= _BYTE:
         return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    return f"\\u{code:04x}" if code <= _PLANE else f"\\U{code:08x}"

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables for people: the report that readers of Quay or clair-singularity expect, and its summary.
 
-On a terminal: coloured, folded to its width. In a pipe: no colours, one row a line however long. Text of images is
-never markup and never moves the terminal. "0 vulnerabilities" never stands without what the scanner could see.
+On a terminal: coloured, folded to its width. In a pipe: no colours, one row a line however long. Text of
+images is never markup and never moves the terminal. "0 vulnerabilities" never stands without what the
+scanner could see.
 """
 
 from __future__ import annotations
@@ -133,7 +134,9 @@ def _counts(counted: list[Finding], suppressed: int) -> str:
     )
     text = f"{facts['vulnerabilities']} vulnerabilities in {facts['findings']} findings"
     text += f" ({severities})" if severities else ""
-    text += f"; {facts['fixable']} findings have a fix, {facts['kev']} vulnerabilities are known to be exploited (KEV)"
+    text += (
+        f"; {facts['fixable']} findings have a fix; {facts['kev']} vulnerabilities are known exploited (KEV)"
+    )
     return text + (f"; {suppressed} suppressed" if suppressed else "")
 
 
@@ -150,4 +153,7 @@ def _coverage(verdict: Verdict) -> str:
         )
     else:
         against = f"compared with advisories of {verdict.generation.advisories[:10] or 'an unknown date'}"
-    return f"Coverage: {seen} seen; {against}. Scanned {verdict.scanned_at or 'at an unknown time'} by Clair {verdict.clair_version}."
+    when = verdict.scanned_at or "at an unknown time"
+    return (
+        f"Coverage: {seen} seen; {against}. Scanned {when} by Clair {verdict.clair_version or '(unknown)'}."
+    )
