@@ -8,11 +8,13 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import psutil
 
+from sifgate.engine import reach
 from sifgate.errors import EngineError
 
 NAMES = {"db": "sifgate-db", "clair": "sifgate-clair", "server": "sifgate-server", "scan": "sifgate-scan"}
@@ -28,10 +30,16 @@ class Account(msgspec.Struct, frozen=True):
     groups: tuple[int, ...] = ()
 
     def arguments(self) -> dict[str, Any]:
-        """Return what makes `subprocess` start a program as this account ({} when that is the caller itself)."""
-        if os.geteuid() != 0:
+        """Return what makes `subprocess` start a program as this account ({} when that is the caller)."""
+        if os.geteuid() == self.uid:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": list(self.groups), "umask": 0o077}
+
+    def start(self, words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+        """Return command and arguments for `subprocess` to run one of our own programs as this account."""
+        if os.geteuid() != self.uid and reach.blocked(reach.needed()):
+            return reach.command(words, self.uid, self.gid, self.groups), {}
+        return list(words), self.arguments()
 
 
 class Accounts(msgspec.Struct, frozen=True):

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which advisories Clair holds: how it is told to load them, how many there are, how old they are."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import psycopg
+import requests
+import zstandard
+
+from sifgate.clair import token
+from sifgate.engine import mirror
+from sifgate.engine.settings import ALL_SETS, Advisories
+from sifgate.errors import ClairUnavailable, EngineError, StoreError
+
+_OPERATIONS = "/matcher/api/v1/internal/update_operation"
+_UPDATERS = {"debian": "debian/", "osv": "osv/", "ubuntu": "ubuntu/"}  # other sets: name + "-", or the name itself
+_COUNT = """
+SELECT operation.updater, operation.kind, operation.date,
+       CASE WHEN operation.kind = 'enrichment'
+            THEN (SELECT count(*) FROM uo_enrich WHERE uo = operation.id)
+            ELSE (SELECT count(*) FROM uo_vuln WHERE uo = operation.id) END
+FROM update_operation operation
+JOIN (SELECT max(id) AS id FROM update_operation GROUP BY updater, kind) newest USING (id)
+ORDER BY operation.updater
+"""
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """The advisories of one updater."""
+
+    updater: str
+    kind: str
+    count: int
+    loaded: datetime
+    """When Clair took them in."""
+    as_of: datetime
+    """How old the data are, as far as it is known: the date of the shipped files or of the bundle, else `loaded`."""
+
+
+def updaters(advisories: Advisories, mirror_url: str, directories: Iterable[Path]) -> dict[str, Any]:
+    """Return the `updaters` section of Clair's configuration. Sets are always named: others would go online."""
+    if advisories.source == "online":
+        return {"sets": list(advisories.sets or ALL_SETS)}
+    if advisories.source == "bundle":
+        return {"sets": []}
+    if advisories.source == "mirror":
+        url = advisories.url if advisories.url.endswith("/") else advisories.url + "/"
+        return _mirrored(url, advisories.sets or ("debian", "osv"), ())
+    extra = {"alpine": "alpine", "rhel-vex": "rhel-vex", "clair.cvss": "nvd"}
+    sets = {"debian", "osv"} | {
+        name for name, folder in extra.items() for directory in directories if (directory / folder).is_dir()
+    }
+    ecosystems = [name.removeprefix("osv/") for name in mirror.shipped().sources if name.startswith("osv/")]
+    return _mirrored(mirror_url, sorted(sets), ecosystems)
+
+
+def _mirrored(url: str, sets: Iterable[str], ecosystems: Iterable[str]) -> dict[str, Any]:
+    osv: dict[str, Any] = {"url": url}
+    if ecosystems:
+        osv["allowlist"] = list(ecosystems)
+    config: dict[str, dict[str, Any]] = {
+        "debian": {"mirror_url": url, "json_url": f"{url}tracker/data/json"},
+        "osv": osv,
+        "alpine": {"url": f"{url}alpine/"},
+        "rhel-vex": {"url": f"{url}rhel-vex/"},
+        "suse": {"url": f"{url}suse/"},
+        "clair.cvss": {"feed_root": f"{url}nvd/"},
+    }
+    chosen = list(sets)
+    return {"sets": chosen, "config": {name: config[name] for name in chosen if name in config}}
+
+
+def expected(advisories: Advisories, section: dict[str, Any]) -> tuple[str, ...]:
+    """Return name prefixes of updaters; loading is over when each has an operation. () for a bundle."""
+    if advisories.source == "builtin":
+        rest = [name for name in section["sets"] if name not in {"debian", "osv"}]
+        return (*sorted(mirror.shipped().sources), *map(_prefix, rest))
+    return tuple(_prefix(name) for name in section["sets"])
+
+
+def _prefix(name: str) -> str:
+    if name in {"rhel-vex", "clair.cvss"}:
+        return name
+    return _UPDATERS.get(name, f"{name}-")
+
+
+def operations(url: str, certificate: Path | bool, key: bytes, *, timeout: float = 5.0) -> tuple[str, list[str]]:
+    """Return Clair's marker for the state of its advisories, and the names of the updaters that have run.
+
+    Raises `ClairUnavailable`.
+    """
+    names: list[str] = []
+    marks: list[str] = []
+    for kind in ("vulnerability", "enrichment"):
+        try:
+            answer = requests.get(
+                url + _OPERATIONS, params={"latest": "true", "kind": kind}, timeout=timeout,
+                headers={"Authorization": token.bearer(key, time.time())},
+                verify=str(certificate) if isinstance(certificate, Path) else certificate,
+            )  # fmt: skip
+            answer.raise_for_status()
+            found = answer.json() or {}
+        except (requests.RequestException, ValueError) as error:
+            raise ClairUnavailable(f"Clair at {url} does not tell its update operations: {error}") from error
+        names += found
+        marks.append(answer.headers.get("etag", ""))
+    return "".join(marks), sorted(names)
+
+
+def counts(dsn: str, dates: dict[str, datetime]) -> tuple[Loaded, ...]:
+    """Return what the matcher's database holds per updater; `dates` are known ages of the data. Raises `StoreError`."""
+    try:
+        with psycopg.connect(dsn, connect_timeout=5) as link:
+            rows = link.execute(_COUNT).fetchall()
+    except psycopg.Error as error:
+        raise StoreError(f"the advisories cannot be counted: {error}") from error
+    return tuple(Loaded(name, kind, count, date, dates.get(name, date)) for name, kind, date, count in rows)
+
+
+def shipped_dates() -> dict[str, datetime]:
+    """Return the age of the shipped advisories by updater."""
+    return {name: source.as_of for name, source in mirror.shipped().sources.items()}
+
+
+class _Line(msgspec.Struct):
+    Updater: str
+    Date: datetime
+
+
+def bundle_dates(path: Path) -> dict[str, datetime]:
+    """Return the date of each updater's data in a bundle: Clair itself would show the day of the import."""
+    dates: dict[str, datetime] = {}
+    decoder = msgspec.json.Decoder(_Line)
+    try:
+        with path.open("rb") as raw:
+            for line in _lines(raw):
+                entry = decoder.decode(line)
+                dates[entry.Updater] = entry.Date
+    except (OSError, EOFError, msgspec.DecodeError, zstandard.ZstdError) as error:
+        raise EngineError(
+            f"{path}: not a bundle of advisories: {error}", hint="make one with: clairctl export-updaters FILE"
+        ) from error
+    return dates
+
+
+def _lines(raw: IO[bytes]) -> Iterator[bytes]:
+    start = raw.read(4)
+    raw.seek(0)
+    if start[:2] == b"\x1f\x8b":
+        yield from gzip.GzipFile(fileobj=raw)
+    elif start == b"\x28\xb5\x2f\xfd":
+        import io
+
+        yield from io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw))  # type: ignore[arg-type]
+    else:
+        yield from raw
