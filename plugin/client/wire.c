@@ -33,6 +33,15 @@ static bool is_key(const char *key, size_t length)
 	return true;
 }
 
+static bool is_verb(const char *verb, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		if (!is_letter(verb[i]))
+			return false;
+	}
+	return length > 0 && length <= VERB_MAX;
+}
+
 static bool reserve(struct wire_writer *writer, size_t more)
 {
 	size_t capacity = writer->capacity ? writer->capacity : 4096;
@@ -65,7 +74,8 @@ void wire_begin(struct wire_writer *writer, const char *verb)
 
 	writer->length = 0;
 	writer->fields = 0;
-	writer->broken = length == 0 || length > VERB_MAX || !reserve(writer, MAGIC_LENGTH + length + 1);
+	writer->broken = false;
+	writer->broken = !is_verb(verb, length) || !reserve(writer, MAGIC_LENGTH + length + 1);
 	if (writer->broken)
 		return;
 	append(writer, magic, MAGIC_LENGTH);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launch.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,15 +12,72 @@
 
 #define SCRIPT_LIMIT (256u << 10)
 
-/* Variables that a parser of the agent reads (sifgate.origin.slurm), each alone or with the prefix of either runtime. */
-static const char *const plain_names[] = {"SLURM_CONTAINER", "PYXIS_CONTAINER_IMAGE", "SLURM_SINGULARITY_CONTAINER"};
-static const char *const prefixes[] = {"APPTAINER_", "SINGULARITY_"};
-static const char *const prefixed_names[] = {
-	"BIND", "BINDPATH", "CONFIG_FILE", "CONTAINLIBS", "FUSEMOUNT", "MOUNT", "NO_OCI", "OCI",
-	"OVERLAY", "OVERLAYIMAGE", "UNSQUASH", "USERNS", "WRITABLE", "WRITABLE_TMPFS",
+/* What a parser of the agent reads of the environment (sifgate.origin.environment); never what holds a secret. */
+static const char *const names[] = {
+	"HOME", "PYXIS_CONTAINER_IMAGE", "PYXIS_CONTAINER_NAME", "SCRATCH", "SLURM_CONTAINER", "SLURM_SINGULARITY_CONTAINER",
+	"SLURM_SUBMIT_DIR", "TMPDIR", "USER", "WORK",
+};
+static const char *const prefixes[] = {"APPTAINER_", "SINGULARITY_", "APPTAINERENV_LD_", "SINGULARITYENV_LD_"};
+static const char *const secrets[] = {"PASSWORD", "PASSPHRASE", "SECRET", "TOKEN", "USERNAME", "PEM"};
+
+/* Options of other SPANK plugins that name an image, and the variable in which Slurm would hand them on. */
+static const struct {
+	const char *option;
+	const char *variable;
+} foreign[LAUNCH_FOREIGN] = {
+	{"container-image", "_SLURM_SPANK_OPTION_pyxis_container_image"},
+	{"container-name", "_SLURM_SPANK_OPTION_pyxis_container_name"},
+	{"singularity-container", "_SLURM_SPANK_OPTION_singularity_exec_singularity_container"},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+bool launch_is_batch(const struct launch *launch)
+{
+	return launch->step == SLURM_BATCH_SCRIPT;
+}
+
+bool launch_is_extern(const struct launch *launch)
+{
+	return launch->step == SLURM_EXTERN_CONT;
+}
+
+static bool holds_secret(const char *name, size_t length)
+{
+	for (size_t i = 0; i < COUNT(secrets); i++) {
+		if (memmem(name, length, secrets[i], strlen(secrets[i])) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static bool is_read_by_a_parser(const char *variable)
+{
+	const char *equals = strchr(variable, '=');
+	size_t length = equals != NULL ? (size_t)(equals - variable) : 0;
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		if (strlen(names[i]) == length && memcmp(variable, names[i], length) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < COUNT(prefixes); i++) {
+		if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)
+			return length > 0 && !holds_secret(variable, length);
+	}
+	return false;
+}
+
+/* Slurm finds an option by its name, whoever registered it: so the image of pyxis is seen here too. */
+static void read_foreign_options(spank_t spank, struct launch *launch)
+{
+	for (size_t i = 0; i < COUNT(foreign); i++) {
+		struct spank_option option = {.name = (char *)(uintptr_t)foreign[i].option, .has_arg = 1};
+		char *value = NULL;
+
+		if (spank_option_getopt(spank, &option, &value) == ESPANK_SUCCESS)
+			launch->foreign[i] = value;
+	}
+}
 
 int launch_read(spank_t spank, struct launch *launch)
 {
@@ -41,44 +98,8 @@ int launch_read(spank_t spank, struct launch *launch)
 	(void)spank_get_item(spank, S_JOB_NODEID, &launch->node);
 	(void)spank_get_item(spank, S_TASK_GLOBAL_ID, &launch->task);
 	(void)spank_get_item(spank, S_JOB_ENV, &launch->env);
+	read_foreign_options(spank, launch);
 	return 0;
-}
-
-bool launch_is_batch(const struct launch *launch)
-{
-	return launch->step == SLURM_BATCH_SCRIPT;
-}
-
-bool launch_is_extern(const struct launch *launch)
-{
-	return launch->step == SLURM_EXTERN_CONT;
-}
-
-static bool is_name(const char *variable, size_t length, const char *name)
-{
-	return strlen(name) == length && memcmp(variable, name, length) == 0;
-}
-
-static bool is_read_by_a_parser(const char *variable)
-{
-	const char *equals = strchr(variable, '=');
-	size_t length = equals != NULL ? (size_t)(equals - variable) : 0;
-
-	for (size_t i = 0; i < COUNT(plain_names); i++) {
-		if (is_name(variable, length, plain_names[i]))
-			return true;
-	}
-	for (size_t p = 0; p < COUNT(prefixes); p++) {
-		size_t head = strlen(prefixes[p]);
-
-		if (length <= head || strncmp(variable, prefixes[p], head) != 0)
-			continue;
-		for (size_t i = 0; i < COUNT(prefixed_names); i++) {
-			if (is_name(variable + head, length - head, prefixed_names[i]))
-				return true;
-		}
-	}
-	return false;
 }
 
 /*
@@ -124,6 +145,16 @@ static void add_script(const struct launch *launch, struct wire_writer *ask)
 	free(text);
 }
 
+static void add_foreign(const char *variable, const char *value, struct wire_writer *ask)
+{
+	char setting[PATH_MAX + 128];
+
+	if (value == NULL)
+		return;
+	(void)snprintf(setting, sizeof(setting), "%s=%s", variable, value);
+	wire_string(ask, "env", setting);
+}
+
 static void add_words(const struct launch *launch, struct wire_writer *ask)
 {
 	for (int i = 0; i < launch->argc && launch->argv[i] != NULL; i++)
@@ -132,6 +163,8 @@ static void add_words(const struct launch *launch, struct wire_writer *ask)
 		if (is_read_by_a_parser(*variable))
 			wire_string(ask, "env", *variable);
 	}
+	for (size_t i = 0; i < COUNT(foreign); i++)
+		add_foreign(foreign[i].variable, launch->foreign[i], ask);
 	if (looks_like_multiprog(launch))
 		wire_string(ask, "multiprog", "1");
 }
@@ -175,7 +208,7 @@ void launch_ask(const struct launch *launch, const char *reason, unsigned deadli
 
 static bool contains_runtime(const char *word)
 {
-	static const char *const marks[] = {"apptainer", "singularity", ".sif", "SLURM_CONTAINER=", "PYXIS_CONTAINER_IMAGE="};
+	static const char *const marks[] = {"apptainer", "singularity", ".sif"};
 
 	for (size_t i = 0; i < COUNT(marks); i++) {
 		if (strstr(word, marks[i]) != NULL)
@@ -186,13 +219,21 @@ static bool contains_runtime(const char *word)
 
 bool launch_names_runtime(const struct launch *launch)
 {
+	static const char *const settings[] = {"SLURM_CONTAINER=", "PYXIS_CONTAINER_IMAGE=", "SLURM_SINGULARITY_CONTAINER="};
+
+	for (size_t i = 0; i < COUNT(foreign); i++) {
+		if (launch->foreign[i] != NULL)
+			return true;
+	}
 	for (int i = 0; i < launch->argc && launch->argv[i] != NULL; i++) {
 		if (contains_runtime(launch->argv[i]))
 			return true;
 	}
 	for (char **variable = launch->env; variable != NULL && *variable != NULL; variable++) {
-		if (strncmp(*variable, "SLURM_CONTAINER=", 16) == 0 || strncmp(*variable, "PYXIS_CONTAINER_IMAGE=", 22) == 0)
-			return true;
+		for (size_t i = 0; i < COUNT(settings); i++) {
+			if (strncmp(*variable, settings[i], strlen(settings[i])) == 0)
+				return true;
+		}
 	}
 	return false;
 }

@@ -11,6 +11,8 @@
 
 #include <slurm/spank.h>
 
+#define LAUNCH_FOREIGN 3
+
 struct launch {
 	struct identity user;
 	uint32_t job;
@@ -21,6 +23,7 @@ struct launch {
 	int argc;
 	char **argv;
 	char **env;
+	const char *foreign[LAUNCH_FOREIGN];	/* values of other plugins' options, in the order of launch.c */
 };
 
 /* Fills `launch`; returns -1 where Slurm does not say the essential. */

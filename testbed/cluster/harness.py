@@ -90,7 +90,9 @@ class Cluster:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     @property
@@ -132,7 +134,16 @@ class Cluster:
         with (self.work / "start.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
-                    *("unshare", "--net", "--pid", "--mount", "--uts", "--ipc", "--fork", "--kill-child=KILL"),
+                    *(
+                        "unshare",
+                        "--net",
+                        "--pid",
+                        "--mount",
+                        "--uts",
+                        "--ipc",
+                        "--fork",
+                        "--kill-child=KILL",
+                    ),
                     *("--propagation", "private", "sh", str(HERE / "enter.sh"), str(self.work), str(tree)),
                 ],
                 stdin=subprocess.PIPE,
@@ -142,7 +153,9 @@ class Cluster:
             )
         assert self._process.stdout is not None
         if self._process.stdout.readline() != "started\n":
-            raise TestbedError(f"the cluster did not start:\n{(self.work / 'start.log').read_text(errors='replace')}")
+            raise TestbedError(
+                f"the cluster did not start:\n{(self.work / 'start.log').read_text(errors='replace')}"
+            )
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
         self._init = int(children.split()[0])
         for user, uid in USERS.items():
@@ -178,7 +191,14 @@ class Cluster:
         environment = {"PATH": PATH, "HOME": home, "USER": user, "LANG": "C.UTF-8", **(env or {})}
         become = ["runuser", "-u", user, "--"] if user != "root" else []
         done = subprocess.run(
-            [*self._enter(cwd or (home if user in USERS else "/")), *become, "timeout", "-k5", str(limit), *argv],
+            [
+                *self._enter(cwd or (home if user in USERS else "/")),
+                *become,
+                "timeout",
+                "-k5",
+                str(limit),
+                *argv,
+            ],
             env=environment,
             input=text,
             capture_output=True,
@@ -188,7 +208,9 @@ class Cluster:
         )
         return Completed(done.returncode, done.stdout, done.stderr)
 
-    def start(self, user: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(
+        self, user: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         """Start a command as `user` and return it running, both streams piped."""
         environment = {"PATH": PATH, "HOME": f"/home/{user}", "USER": user, "LANG": "C.UTF-8", **(env or {})}
         return subprocess.Popen(
@@ -201,7 +223,18 @@ class Cluster:
         )
 
     def _enter(self, cwd: str) -> list[str]:
-        return ["nsenter", "--target", str(self._init), "--mount", "--uts", "--ipc", "--net", "--pid", "--root", f"--wdns={cwd}"]
+        return [
+            "nsenter",
+            "--target",
+            str(self._init),
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+            "--root",
+            f"--wdns={cwd}",
+        ]
 
     def nodes(self) -> dict[str, str]:
         """Return each node's state, with its reason where it has one: `idle`, `drained (Prolog error)`."""
@@ -224,7 +257,11 @@ class Cluster:
     def wait_job(self, number: int | str, limit: float = 60.0) -> dict[str, str]:
         """Return the job's facts once it is over."""
         over = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
-        _wait(lambda: self.job(number).get("JobState") in over, limit, lambda: f"job {number}: {self.job(number)}")
+        _wait(
+            lambda: self.job(number).get("JobState") in over,
+            limit,
+            lambda: f"job {number}: {self.job(number)}",
+        )
         return self.job(number)
 
     def wait_idle(self, limit: float = 30.0) -> None:
@@ -243,14 +280,18 @@ class Cluster:
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if (entry / "ns/pid").readlink() == namespace and entry.stat().st_uid in USERS.values():
-                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                    found.append(
+                        (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    )
         return found
 
     def log(self, lines: int = 15) -> str:
         """Return the end of every daemon's log."""
         parts = []
         for path in sorted((self.root / "var/log/slurm").glob("*")):
-            parts.append(f"== {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
+            parts.append(
+                f"== {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+            )
         return "\n".join(parts)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from testbed.cluster.headers import obtain_headers
+from testbed.headers import obtain_headers
 from testbed.errors import TestbedError
 
 REPOSITORY = Path(__file__).resolve().parents[2]

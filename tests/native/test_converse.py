@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conversations of the C client with agents that behave, and with agents that do not."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sifgate import wire
+from testbed.cluster.scripted import ScriptedAgent
+
+pytestmark = pytest.mark.native
+Talk = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def talk(driver: Callable[..., str]) -> Talk:
+    """Return a function that holds one conversation and returns what came out, key by key."""
+
+    def run(path: Path, *fields: str, deadline_ms: int = 3000) -> dict[str, str]:
+        head, _, notice = driver("converse", path, str(deadline_ms), *fields).partition("notice=")
+        facts = dict(line.split("=", 1) for line in head.splitlines())
+        return {**facts, "notice": notice.removesuffix("\n")}
+
+    return run
+
+
+def test_a_decision_is_taken_as_it_is(tmp_path: Path, talk: Talk) -> None:
+    """Action, notice, reference and `once` arrive."""
+    notice = "sifgate: launch refused\n  why    é"
+    script = [("decide", "block", {"notice": notice, "reference": "7QX4-19", "once": "1"})]
+    with ScriptedAgent(tmp_path / "s", script):
+        said = talk(tmp_path / "s", "door=spank", "arg=true")
+    assert said == {
+        **{"decided": "1", "action": "block", "once": "1", "reference": "7QX4-19"},
+        **{"opened": "", "failure": "", "notice": notice},
+    }
+
+
+def test_the_image_is_opened_and_handed_over(tmp_path: Path, talk: Talk) -> None:
+    """A relative path is opened below the agent's cwd, and the agent reads the same bytes."""
+    (tmp_path / "x.sif").write_text("image")
+    with ScriptedAgent(tmp_path / "s", [("open", "x.sif"), ("decide", "allow", {})]) as agent:
+        said = talk(tmp_path / "s", f"cwd={tmp_path}")
+    assert (agent.opened, said["opened"], said["action"]) == ([("", b"image")], "x.sif", "allow")
+
+
+def test_an_image_that_cannot_be_opened_is_reported_by_its_errno(tmp_path: Path, talk: Talk) -> None:
+    """The conversation goes on: the agent decides what a missing file means."""
+    script = [("open", "none.sif"), ("open", ""), ("open", "a\0b"), ("open", "x" * 5000), ("decide", "warn", {})]
+    with ScriptedAgent(tmp_path / "s", script) as agent:
+        said = talk(tmp_path / "s", f"cwd={tmp_path}")
+    assert (agent.opened, said["action"]) == ([("2", b""), ("22", b""), ("22", b""), ("22", b"")], "warn")
+
+
+def test_progress_is_shown_and_signs_of_life_are_not(tmp_path: Path, talk: Talk, driver: Callable[..., str]) -> None:
+    """A `wait` without text only restarts the clock."""
+    script = [("wait", ""), ("wait", "scanning x.sif"), ("decide", "allow", {})]
+    with ScriptedAgent(tmp_path / "s", script):
+        output = driver("converse", tmp_path / "s", "3000")
+    assert [line for line in output.splitlines() if line.startswith("progress=")] == ["progress=scanning x.sif"]
+
+
+@pytest.mark.parametrize("size", [60_000, 65_536, 70_000, 1 << 20, 4_000_000])
+def test_a_long_question_arrives_whole(tmp_path: Path, talk: Talk, size: int) -> None:
+    """Past one packet the message travels as a sealed memfd, which the Python side accepts."""
+    with ScriptedAgent(tmp_path / "s", [("decide", "allow", {})]) as agent:
+        said = talk(tmp_path / "s", f"arg@{size}", "cwd=/")
+    assert said["decided"] == "1"
+    assert [len(value) for value in agent.asked[0].every("arg")] == [size]
+
+
+def test_a_question_past_every_limit_is_not_sent(tmp_path: Path, talk: Talk) -> None:
+    """Beyond 4 MiB the writer is broken; the caller (the plugin) then sends `truncated`."""
+    with ScriptedAgent(tmp_path / "s", [("decide", "allow", {})]) as agent:
+        said = talk(tmp_path / "s", f"arg@{5 << 20}")
+    assert (said["decided"], agent.asked) == ("0", [])
+
+
+def test_nobody_listens_is_known_at_once(tmp_path: Path, talk: Talk) -> None:
+    """No socket, or one that nobody listens on: no waiting."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as dead:
+        dead.bind(str(tmp_path / "dead"))
+        began = time.monotonic()
+        for name, text in (("none", "No such file"), ("dead", "Connection refused"), ("n" * 200, "too long")):
+            said = talk(tmp_path / name)
+            assert (said["decided"], text in said["failure"]) == ("0", True)
+        assert time.monotonic() - began < 1.5
+
+
+def test_a_silent_agent_is_given_up_after_two_seconds(tmp_path: Path, talk: Talk) -> None:
+    """Connected, asked, nothing heard."""
+    with ScriptedAgent(tmp_path / "s", [("sleep", 6)]):
+        began = time.monotonic()
+        said = talk(tmp_path / "s", deadline_ms=10_000)
+        assert 1.9 < time.monotonic() - began < 4
+    assert (said["decided"], said["failure"]) == ("0", "agent gave no sign of life")
+
+
+def test_a_full_queue_is_given_up_after_two_seconds(tmp_path: Path, talk: Talk) -> None:
+    """An agent that no longer accepts connections does not hold a launch."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stuck:
+        stuck.bind(str(tmp_path / "s"))
+        stuck.listen(0)
+        fillers = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(str(tmp_path / "s"))
+        began = time.monotonic()
+        said = talk(tmp_path / "s")
+        assert 1.9 < time.monotonic() - began < 4
+        for filler in fillers:
+            filler.close()
+    assert said["decided"] == "0"
+
+
+def test_endless_waiting_ends_at_the_deadline(tmp_path: Path, talk: Talk) -> None:
+    """Signs of life do not extend the whole: deadline plus the second that a late decision has."""
+    with ScriptedAgent(tmp_path / "s", [("wait", ""), ("sleep", 0.5)] * 20):
+        began = time.monotonic()
+        said = talk(tmp_path / "s", deadline_ms=1000)
+        assert time.monotonic() - began < 3.5
+    assert said["decided"] == "0"
+
+
+HOSTILE = {
+    "garbage": b"\xff\xfe\0garbage",
+    "another version": b"sifgate/2 decision\naction:5=allow\n",
+    "decision cut short": b"sifgate/1 decision\naction:5=al",
+    "length past the end": b"sifgate/1 decision\naction:4000000=allow\n",
+    "length with a leading zero": b"sifgate/1 decision\naction:05=allow\n",
+    "negative length": b"sifgate/1 decision\naction:-5=allow\n",
+    "unknown action": b"sifgate/1 decision\naction:5=maybe\n",
+    "no action": b"sifgate/1 decision\nnotice:2=hi\n",
+    "unknown verb": b"sifgate/1 launch\n",
+    "a memfd without one": b"sifgate/1 memfd\n",
+    "giant packet": b"sifgate/1 decision\naction:5=allow\nnotice:100000=" + b"x" * 100_000 + b"\n",
+    "error turn": b"sifgate/1 error\ncode:4=busy\ntext:8=too many\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_no_decision_decides_nothing(tmp_path: Path, talk: Talk, name: str) -> None:
+    """Malformed, unknown and giant turns end the conversation undecided: the posture counts, never the bytes."""
+    with ScriptedAgent(tmp_path / "s", [("send", HOSTILE[name])]):
+        said = talk(tmp_path / "s")
+    assert (said["decided"], said["action"]) == ("0", "")
+    assert said["failure"]
+
+
+def test_an_agent_that_hangs_up_decides_nothing(tmp_path: Path, talk: Talk) -> None:
+    """Killed in the middle of a conversation: undecided, without waiting."""
+    with ScriptedAgent(tmp_path / "s", [("wait", ""), ("close",)]):
+        began = time.monotonic()
+        said = talk(tmp_path / "s")
+        assert time.monotonic() - began < 1.5
+    assert (said["decided"], said["failure"]) == ("0", "agent closed the connection")
+
+
+def test_a_flood_of_turns_ends(tmp_path: Path, talk: Talk) -> None:
+    """An agent that never stops talking is not listened to for ever."""
+    with ScriptedAgent(tmp_path / "s", [("wait", "")] * 5000):
+        said = talk(tmp_path / "s", deadline_ms=20_000)
+    assert (said["decided"], said["failure"]) == ("0", "agent never came to a decision")
+
+
+def test_descriptors_from_the_agent_are_not_kept(tmp_path: Path, talk: Talk) -> None:
+    """The client has no room for descriptors: the kernel drops them, and the conversation goes on."""
+    with ScriptedAgent(tmp_path / "s", [("flood", 200), ("decide", "allow", {})]):
+        assert talk(tmp_path / "s")["action"] == "allow"
+
+
+def test_a_notice_with_nul_bytes_ends_there(tmp_path: Path, talk: Talk) -> None:
+    """Text is ended by NUL in C: what comes after is not shown."""
+    packet = wire.encode("decision", [("action", b"warn"), ("notice", b"seen\0unseen")])
+    with ScriptedAgent(tmp_path / "s", [("send", packet)]):
+        assert talk(tmp_path / "s")["notice"] == "seen"
