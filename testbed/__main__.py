@@ -8,8 +8,10 @@ import signal
 import sys
 
 from testbed.cache import cache_root
-from testbed.errors import TestbedError
+from testbed.errors import MissingPackages, TestbedError
+from testbed.headers import SUITE_OF, obtain_headers
 from testbed.images import image_names, obtain_image
+from testbed.native import check_warnings
 from testbed.packages import require
 from testbed.rootfs import TREES, obtain_tree
 
@@ -18,9 +20,17 @@ def main(argv: list[str] | None = None) -> int:
     """Run one verb; 0 done, 1 cannot be prepared, 2 wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m testbed", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("rootfs", help="print the path of a root tree").add_argument("name", choices=sorted(TREES))
+    verbs.add_parser("rootfs", help="print the path of a root tree").add_argument(
+        "name", choices=sorted(TREES)
+    )
     verbs.add_parser("image", help="print the path of an image").add_argument("name", choices=image_names())
-    verbs.add_parser("packages", help="have host programs installed").add_argument("program", nargs="+")
+    verbs.add_parser("headers", help="print the path of Slurm's headers").add_argument(
+        "series", choices=sorted(SUITE_OF)
+    )
+    packages = verbs.add_parser("packages", help="have host programs installed")
+    packages.add_argument("--optional", action="store_true", help="say what is missing, and go on")
+    packages.add_argument("program", nargs="+")
+    verbs.add_parser("warnings", help="compile the C sources with all warnings as errors")
     verbs.add_parser("list", help="print what can be asked for")
     arguments = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what is half built is removed
@@ -32,17 +42,32 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.verb == "rootfs":
-        print(obtain_tree(arguments.name))
-    elif arguments.verb == "image":
-        print(obtain_image(arguments.name))
-    elif arguments.verb == "packages":
-        require(*arguments.program)
-    else:
-        print(f"cache   {cache_root()}")
-        print(*(f"rootfs  {name}" for name in sorted(TREES)), sep="\n")
-        print(*(f"image   {name}" for name in image_names()), sep="\n")
+    match arguments.verb:
+        case "rootfs":
+            print(obtain_tree(arguments.name))
+        case "image":
+            print(obtain_image(arguments.name))
+        case "headers":
+            print(obtain_headers(arguments.series))
+        case "packages":
+            _packages(arguments.program, optional=arguments.optional)
+        case "warnings":
+            return check_warnings()
+        case _:
+            print(f"cache   {cache_root()}")
+            print(*(f"rootfs  {name}" for name in sorted(TREES)), sep="\n")
+            print(*(f"headers {series}" for series in sorted(SUITE_OF)), sep="\n")
+            print(*(f"image   {name}" for name in image_names()), sep="\n")
     return 0
+
+
+def _packages(programs: list[str], *, optional: bool) -> None:
+    try:
+        require(*programs)
+    except MissingPackages as error:
+        if not optional:
+            raise
+        print(f"testbed: {error}; what needs them is skipped", file=sys.stderr)
 
 
 if __name__ == "__main__":

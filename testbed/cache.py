@@ -99,5 +99,5 @@ def _check_owner(path: Path) -> None:
     """Refuse what another user made or can write: root runs programs from here."""
     status = path.stat()
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        text = f"{path} belongs to uid {status.st_uid}, mode {status.st_mode & 0o7777:04o}: remove it or set SIFGATE_CACHE"
-        raise TestbedError(text)
+        found = f"belongs to uid {status.st_uid}, mode {status.st_mode & 0o7777:04o}"
+        raise TestbedError(f"{path} {found}: remove it or set SIFGATE_CACHE")

@@ -42,7 +42,11 @@ def write_tree(tree: Tree, directory: Path) -> Path:
 
 def os_release(identity: str, version: str, codename: str = "", pretty: str = "", more: str = "") -> Tree:
     """Return `etc/os-release` as distributions ship it: a link to the file under `usr/lib`."""
-    lines = [f'PRETTY_NAME="{pretty or identity + " " + version}"', f"ID={identity}", f'VERSION_ID="{version}"']
+    lines = [
+        f'PRETTY_NAME="{pretty or identity + " " + version}"',
+        f"ID={identity}",
+        f'VERSION_ID="{version}"',
+    ]
     if codename:
         lines += [f'VERSION="{version} ({codename})"', f"VERSION_CODENAME={codename}"]
     text = "\n".join([*lines, *more.splitlines()]) + "\n"
@@ -61,7 +65,11 @@ class DebianPackage:
 
     def stanza(self) -> str:
         """Return the package's part of dpkg's status file."""
-        lines = [f"Package: {self.name}", "Status: install ok installed", f"Architecture: {self.architecture}"]
+        lines = [
+            f"Package: {self.name}",
+            "Status: install ok installed",
+            f"Architecture: {self.architecture}",
+        ]
         if self.source_version != self.version:
             lines.append(f"Source: {self.source} ({self.source_version})")
         elif self.source != self.name:
@@ -151,7 +159,9 @@ def jar() -> Tree:
         **trixie(),
         "opt/app/lib/log4j-core-2.14.1.jar": log4j,
         "opt/app/lib/manifest-1.0.3.jar": _zip({"META-INF/MANIFEST.MF": manifest}),
-        "opt/app/app.war": _zip({"WEB-INF/lib/log4j-core-2.14.1.jar": log4j, "WEB-INF/web.xml": b"<web-app/>\n"}),
+        "opt/app/app.war": _zip(
+            {"WEB-INF/lib/log4j-core-2.14.1.jar": log4j, "WEB-INF/web.xml": b"<web-app/>\n"}
+        ),
     }
 
 

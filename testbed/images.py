@@ -3,11 +3,12 @@
 
 | name | what |
 |---|---|
-| `bullseye-sci.sif`, `bullseye-min.sif`, `trixie.sif` | root trees made by debootstrap, as SIF (gzip); root builds them |
-| `trixie-go.sif` | trixie with Debian's apptainer (Go binaries) and a virtual environment of old wheels |
+| `bullseye-sci.sif`, `bullseye-min.sif`, `trixie.sif` | root trees made by debootstrap, as SIF (gzip) |
+| `trixie-go.sif` | trixie with Debian's apptainer (Go) and a virtual environment of old wheels |
+| `centos-7-runs.sif` | CentOS 7's os-release around a static busybox: an unsupported image that can be started |
 | any name of `filetrees.FILE_TREES`, `rpm` | a directory of package data |
 | the same with `.sif` | that directory as SIF |
-| `trixie-go` | the directory behind `trixie-go.sif` |
+| `trixie-go`, `centos-7-runs` | the directories behind `trixie-go.sif` and `centos-7-runs.sif` |
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from testbed.cache import key_of, obtain
 from testbed.errors import TestbedError
-from testbed.filetrees import FILE_TREES, Link, old_wheels, write_tree
+from testbed.filetrees import FILE_TREES, Link, Tree, centos, old_wheels, write_tree
 from testbed.rootfs import TREES, obtain_tree
 from testbed.rpm import build_rpm_tree, rpm_key
 from testbed.squashfs import make_sif
@@ -35,7 +36,7 @@ SMALL = Path(__file__).resolve().parent / "data" / "bullseye-sci-packages.sif"
 
 def image_names() -> tuple[str, ...]:
     """Return every name that can be asked for, sorted."""
-    directories = [*FILE_TREES, "rpm", "trixie-go"]
+    directories = [*FILE_TREES, "rpm", *DERIVED]
     return tuple(sorted([*directories, *(f"{name}.sif" for name in [*directories, *ROOT_IMAGES])]))
 
 
@@ -55,10 +56,14 @@ def _directory_recipe(name: str) -> tuple[str, Callable[[Path], None]]:
         return TREES[ROOT_IMAGES[name]].key, lambda _: None
     if name == "rpm":
         return rpm_key(), build_rpm_tree
-    if name == "trixie-go":
-        return key_of(RECIPE, TREES["trixie-apptainer"].key, repr(old_wheels())), _build_trixie_go
+    if name in DERIVED:
+        source, added, build = DERIVED[name]
+        return key_of(RECIPE, TREES[source].key, repr(added())), build
     tree = FILE_TREES[name]()
-    recipe = [f"{path}={content.target if isinstance(content, Link) else content!r}" for path, content in tree.items()]
+    recipe = [
+        f"{path}={content.target if isinstance(content, Link) else content!r}"
+        for path, content in tree.items()
+    ]
     return key_of(RECIPE, *recipe), lambda work: _write(name, work)
 
 
@@ -85,6 +90,31 @@ def _build_trixie_go(work: Path) -> None:
         write_tree(old_wheels(), work / "trixie-go")
 
 
+def _build_centos_runs(work: Path) -> None:
+    """Make a root tree that starts: one static program under many names, the places that a runtime mounts on."""
+    root = write_tree(centos(), work / "centos-7-runs")
+    for name in ("bin", "dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr/bin", "var/tmp"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy2(obtain_tree("node") / "usr/bin/busybox", root / "bin/busybox")
+    for applet in (
+        "sh",
+        "ls",
+        "cat",
+        "id",
+        "head",
+        "echo",
+        "true",
+        "false",
+        "sleep",
+        "uname",
+        "env",
+        "hostname",
+    ):
+        (root / "bin" / applet).symlink_to("busybox")
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\n")
+
+
 def _devices(directory: str, names: list[str]) -> list[str]:
     """Return the names of the device nodes and the like, which no image needs."""
     places = ((name, os.path.join(directory, name)) for name in names)  # noqa: PTH118 - copytree speaks strings
@@ -93,3 +123,10 @@ def _devices(directory: str, names: list[str]) -> list[str]:
 
 def _is_special(path: str) -> bool:
     return not (os.path.isfile(path) or os.path.isdir(path))  # noqa: PTH112,PTH113
+
+
+DERIVED: dict[str, tuple[str, Callable[[], Tree], Callable[[Path], None]]] = {
+    "centos-7-runs": ("node", centos, _build_centos_runs),
+    "trixie-go": ("trixie-apptainer", old_wheels, _build_trixie_go),
+}
+"""Directory → the root tree it takes from, what is added, and its builder."""

@@ -43,11 +43,13 @@ class Session:
     def processes(self) -> list[str]:
         """Return the processes that carry the mark, beside this one and its parents."""
         mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-        found = []
-        for process in psutil.process_iter(["pid", "cmdline", "status"]):
-            if process.pid not in mine and process.info["status"] != psutil.STATUS_ZOMBIE and self._is_marked(process):
-                found.append(f"process {process.pid}: {' '.join(process.info['cmdline'] or [])[:200]}")
-        return found
+        return [
+            f"process {process.pid}: {' '.join(process.info['cmdline'] or [])[:200]}"
+            for process in psutil.process_iter(["cmdline", "status"])
+            if process.pid not in mine
+            and process.info["status"] != psutil.STATUS_ZOMBIE
+            and self._is_marked(process)
+        ]
 
     def _is_marked(self, process: psutil.Process) -> bool:
         try:
@@ -106,9 +108,9 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
         pytest.fail("left behind by the tests:\n  " + "\n  ".join(left))
 
 
-def leftovers(session: Session, mounted: set[str], grace: float = GRACE) -> list[str]:
+def leftovers(session: Session, mounted: set[str]) -> list[str]:
     """Return what the session has left behind; processes get some seconds to end."""
-    end = time.monotonic() + grace
+    end = time.monotonic() + GRACE
     while session.processes() and time.monotonic() < end:
         time.sleep(0.1)
     return [*session.processes(), *sorted(set(session.mounts()) - mounted), *session.files()]

@@ -16,7 +16,9 @@ from testbed.packages import find_program
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 """Of the Debian package `debian-archive-keyring`; what debootstrap checks signatures with."""
-SUITES = re.compile(r"^(bullseye|bookworm|trixie|forky|sid|oldoldstable|oldstable|stable|testing|unstable)(-updates)?$")
+SUITES = re.compile(
+    r"^(bullseye|bookworm|trixie|forky|sid|oldoldstable|oldstable|stable|testing|unstable)(-updates)?$"
+)
 """Suites that only Debian's main archive has; security archives and other projects' are not mirrors of it."""
 
 
@@ -63,10 +65,15 @@ def parse_deb822(text: str) -> Iterator[Source]:
         fields: dict[str, str] = {}
         for key, value in re.findall(r"^([A-Za-z-]+):((?:.*)(?:\n[ \t].*)*)", stanza, re.MULTILINE):
             fields[key.lower()] = value
-        if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").strip().lower() == "no":
+        if (
+            "deb" not in fields.get("types", "").split()
+            or fields.get("enabled", "yes").strip().lower() == "no"
+        ):
             continue
         for uri in fields.get("uris", "").split():
-            yield from _usable(uri, tuple(fields.get("suites", "").split()), tuple(fields.get("components", "").split()))
+            yield from _usable(
+                uri, tuple(fields.get("suites", "").split()), tuple(fields.get("components", "").split())
+            )
 
 
 def _usable(uri: str, suites: tuple[str, ...], components: tuple[str, ...]) -> Iterator[Source]:

@@ -44,7 +44,10 @@ def _host_of(event: str, arguments: tuple[object, ...]) -> str:
         host = arguments[0]
         return host.decode(errors="replace") if isinstance(host, bytes) else str(host or "")
     connection, address = arguments[0], arguments[1]
-    if not isinstance(connection, socket.socket) or connection.family not in {socket.AF_INET, socket.AF_INET6}:
+    if not isinstance(connection, socket.socket) or connection.family not in {
+        socket.AF_INET,
+        socket.AF_INET6,
+    }:
         return ""
     return str(address[0]) if isinstance(address, tuple) and address else ""
 
@@ -64,7 +67,11 @@ def _calling_line() -> str:
     """Return file:line of the innermost frame that is ours."""
     frames = [frame for frame in traceback.extract_stack() if frame.filename.startswith(OUR_DIRECTORIES)]
     ours = [frame for frame in frames if frame.filename != __file__]
-    return f"{Path(ours[-1].filename).relative_to(HERE)}:{ours[-1].lineno}" if ours else "a foreign library's thread"
+    return (
+        f"{Path(ours[-1].filename).relative_to(HERE)}:{ours[-1].lineno}"
+        if ours
+        else "a foreign library's thread"
+    )
 
 
 def pytest_configure() -> None:

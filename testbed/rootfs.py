@@ -34,23 +34,48 @@ class Tree:
     """Installed from sid with what they need from there; everything else stays at `suite`."""
     expected: str = "1 minute"
     """Rough duration of the build on two cores."""
+    cleaned: bool = True
+    """Without apt's downloads; most authors of images forget them, so the reference image keeps them."""
 
     @property
     def key(self) -> str:
         """Return the key of its cache entry."""
-        return key_of(RECIPE, self.suite, *self.packages, "sid:", *self.from_sid)
+        return key_of(
+            RECIPE, self.suite, *self.packages, "sid:", *self.from_sid, *(() if self.cleaned else ("whole",))
+        )
 
 
-SCIENCE = ("mrtrix3", "dcm2niix", "python3-nibabel", "python3-scipy", "nifti-bin", "git", "curl", "imagemagick", "octave")
+SCIENCE = (
+    "mrtrix3",
+    "dcm2niix",
+    "python3-nibabel",
+    "python3-scipy",
+    "nifti-bin",
+    "git",
+    "curl",
+    "imagemagick",
+    "octave",
+)
 CLUSTER = (
     *("slurm-wlm", "slurm-wlm-basic-plugins", "munge", "libslurm-dev", "python3", "gcc", "libc6-dev", "make"),
-    *("iproute2", "procps", "psmisc", "uidmap", "fuse3", "squashfuse", "squashfs-tools", "fuse-overlayfs", "strace"),
+    *(
+        "iproute2",
+        "procps",
+        "psmisc",
+        "uidmap",
+        "fuse3",
+        "squashfuse",
+        "squashfs-tools",
+        "fuse-overlayfs",
+        "strace",
+    ),
+    *("fuse2fs", "gocryptfs", "busybox-static"),
 )
 TREES = {
     tree.name: tree
     for tree in (
         Tree("node", "trixie", CLUSTER, ("apptainer",), "3 minutes"),
-        Tree("bullseye-sci", "bullseye", SCIENCE, (), "3 minutes"),
+        Tree("bullseye-sci", "bullseye", SCIENCE, (), "3 minutes", cleaned=False),
         Tree("bullseye-min", "bullseye"),
         Tree("trixie", "trixie"),
         Tree("trixie-apptainer", "trixie", (), ("apptainer",), "2 minutes"),
@@ -75,7 +100,7 @@ def _build(tree: Tree, work: Path) -> None:
         with step(f"building the root tree {tree.name}", tree.expected):
             _debootstrap(tree.suite, root, log)
             _install(tree, root, log)
-            _clean(root)
+            _clean(root, downloads=tree.cleaned)
     finally:
         os.umask(old_mask)
 
@@ -115,7 +140,9 @@ def _add_sid(tree: Tree, root: Path) -> None:
     words = (root / "etc/apt/sources.list").read_text().split()
     (root / "etc/apt/sources.list.d/sid.list").write_text(f"deb [check-valid-until=no] {words[1]} sid main\n")
     pins = [("*", 100), *((package, 990) for package in tree.from_sid)]
-    stanzas = [f"Package: {package}\nPin: release n=sid\nPin-Priority: {priority}\n" for package, priority in pins]
+    stanzas = [
+        f"Package: {package}\nPin: release n=sid\nPin-Priority: {priority}\n" for package, priority in pins
+    ]
     (root / "etc/apt/preferences.d/sid").write_text("\n".join(stanzas))
 
 
@@ -133,14 +160,21 @@ exec chroot "$1" /bin/sh -c "$2"
 def _chroot(root: Path, log: Path, command: str) -> None:
     """Run a shell command inside the tree, in mount and pid namespaces of its own: nothing stays mounted or running."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    environment = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "PATH": path, "HOME": "/root", "TMPDIR": "/tmp"}
+    environment = {
+        "DEBIAN_FRONTEND": "noninteractive",
+        "LC_ALL": "C.UTF-8",
+        "PATH": path,
+        "HOME": "/root",
+        "TMPDIR": "/tmp",  # noqa: S108 - inside the tree
+    }
     shell = ("sh", "-c", _ENTER, "enter", str(root), command)
     run([*_NAMESPACES, *shell], log, environment | proxy_environment())
 
 
-def _clean(root: Path) -> None:
-    """Remove what depends on the day and the host: downloaded packages, package lists, name resolution, logs."""
-    for pattern in ("var/cache/apt/archives/*.deb", "var/cache/apt/*.bin", "var/lib/apt/lists/*", "var/log/*.log"):
+def _clean(root: Path, *, downloads: bool) -> None:
+    """Remove what depends on the host: name resolution; and apt's downloads and the logs, if wanted."""
+    patterns = ("var/cache/apt/archives/*.deb", "var/cache/apt/*.bin", "var/lib/apt/lists/*", "var/log/*.log")
+    for pattern in patterns if downloads else ():
         for path in root.glob(pattern):
             if path.is_dir():
                 shutil.rmtree(path)

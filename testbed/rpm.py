@@ -24,13 +24,19 @@ BuildArch: noarch
 %description
 %files
 """
-RHEL = 'NAME="Red Hat Enterprise Linux"\nID_LIKE="fedora"\nCPE_NAME="cpe:/o:redhat:enterprise_linux:8::baseos"'
+RHEL = (
+    'NAME="Red Hat Enterprise Linux"\nID_LIKE="fedora"\nCPE_NAME="cpe:/o:redhat:enterprise_linux:8::baseos"'
+)
 
 
 def rpm_packages() -> tuple[tuple[str, str, str], ...]:
     """Return (name, version, release) of the packages, one each, sorted."""
     rows = json.loads(gzip.decompress(MANIFEST.read_bytes()))["rpms"]
-    found = {row["name"]: (row["name"], row["version"], row["release"]) for row in rows if row["name"] != "gpg-pubkey"}
+    found = {
+        row["name"]: (row["name"], row["version"], row["release"])
+        for row in rows
+        if row["name"] != "gpg-pubkey"
+    }
     return tuple(found[name] for name in sorted(found))
 
 

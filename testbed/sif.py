@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A writer of SIF files (specification version 01), for tests and demo; written from the format, not from our reader.
+r"""A writer of SIF files (specification version 01), for tests and demo; written from the format, not from our reader.
 
 ::
 
@@ -61,14 +61,20 @@ class SifObject:
 
 
 def partition(
-    data: bytes | Path, file_system: int = SQUASHFS, kind: int = PRIMARY, architecture: str = "amd64", name: str = ""
+    data: bytes | Path,
+    file_system: int = SQUASHFS,
+    kind: int = PRIMARY,
+    architecture: str = "amd64",
+    name: str = "",
 ) -> SifObject:
     """Return a partition object, by default the primary one with a squashfs in it."""
     extra = struct.pack("<ii3s", file_system, kind, ARCHITECTURES[architecture])
     return SifObject(PARTITION, data, name or "squashfs", extra)
 
 
-def write_sif(target: Path, objects: Sequence[SifObject], architecture: str = "amd64", launch: bytes = LAUNCH) -> None:
+def write_sif(
+    target: Path, objects: Sequence[SifObject], architecture: str = "amd64", launch: bytes = LAUNCH
+) -> None:
     """Write an image with these objects, in this order; equal arguments give equal bytes."""
     if len(objects) > TABLE_ENTRIES:
         raise ValueError(f"too many objects: {len(objects)}, the table has {TABLE_ENTRIES} places")
@@ -97,7 +103,7 @@ def _descriptor(number: int, item: SifObject, offset: int, padded: int) -> bytes
     group = item.group | GROUP_MASK
     owner = (NO_TIME, NO_TIME, 0, 0)
     placed = (number, group, item.link, offset, item.size, padded, *owner)
-    return DESCRIPTOR.pack(item.data_type, True, *placed, item.name.encode(), item.extra)  # noqa: FBT003
+    return DESCRIPTOR.pack(item.data_type, True, *placed, item.name.encode(), item.extra)
 
 
 def _copy(data: bytes | Path, output: BinaryIO, offset: int) -> None:

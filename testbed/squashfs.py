@@ -12,7 +12,9 @@ from testbed.steps import run
 COMPRESSIONS = ("gzip", "xz", "lz4", "zstd", "lzo")
 
 
-def make_squashfs(tree: Path, target: Path, compression: str = "gzip", *, options: tuple[str, ...] = ()) -> None:
+def make_squashfs(
+    tree: Path, target: Path, compression: str = "gzip", *, options: tuple[str, ...] = ()
+) -> None:
     """Pack a directory into a new squashfs; files belong to root, times are zero, so equal trees give equal bytes."""
     require("mksquashfs")
     program = find_program("mksquashfs") or "mksquashfs"

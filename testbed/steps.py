@@ -50,7 +50,9 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-def run(argv: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
+def run(
+    argv: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> None:
     """Run a program to its end, output appended to `log`; raise TestbedError with the end of it on failure."""
     with log.open("ab") as output:
         output.write(f"$ {' '.join(argv)}\n".encode())
@@ -66,4 +68,6 @@ def run(argv: Sequence[str], log: Path, environment: Mapping[str, str] | None = 
         )
     if done.returncode != 0:
         lines = log.read_text(errors="backslashreplace").splitlines()[-TAIL_LINES:]
-        raise TestbedError(f"{argv[0]} ended with {done.returncode}; the end of its output:\n" + "\n".join(lines))
+        raise TestbedError(
+            f"{argv[0]} ended with {done.returncode}; the end of its output:\n" + "\n".join(lines)
+        )
