@@ -4,6 +4,7 @@
 | name | what |
 |---|---|
 | `bullseye-sci.sif`, `bullseye-min.sif`, `trixie.sif` | root trees made by debootstrap, as SIF (gzip) |
+| `bullseye-kev.sif` | the smallest Debian 11 with git and freetype: two known-exploited vulnerabilities |
 | `trixie-go.sif` | trixie with Debian's apptainer (Go) and a virtual environment of old wheels |
 | `centos-7-runs.sif` | CentOS 7's os-release around a static busybox: an unsupported image that can be started |
 | any name of `filetrees.FILE_TREES`, `rpm` | a directory of package data |
@@ -28,8 +29,8 @@ from testbed.steps import step
 
 RECIPE = "1"
 """Raise it when the way of packing changes: it is part of every key."""
-ROOT_IMAGES = {"bullseye-sci": "bullseye-sci", "bullseye-min": "bullseye-min", "trixie": "trixie"}
-"""Image → the root tree that it packs."""
+ROOT_IMAGES = ("bullseye-kev", "bullseye-min", "bullseye-sci", "trixie")
+"""Images that pack the root tree of the same name."""
 SMALL = Path(__file__).resolve().parent / "data" / "bullseye-sci-packages.sif"
 """A committed image for those who have neither root nor mksquashfs: the package data of bullseye-sci."""
 
@@ -53,7 +54,7 @@ def obtain_image(name: str) -> Path:
 def _directory_recipe(name: str) -> tuple[str, Callable[[Path], None]]:
     """Return key and builder of the directory behind an image."""
     if name in ROOT_IMAGES:
-        return TREES[ROOT_IMAGES[name]].key, lambda _: None
+        return TREES[name].key, lambda _: None
     if name == "rpm":
         return rpm_key(), build_rpm_tree
     if name in DERIVED:
@@ -76,7 +77,7 @@ def _packing(name: str) -> Callable[[Path], None]:
 
     def build(work: Path) -> None:
         inner = name.removesuffix(".sif")
-        source = obtain_tree(ROOT_IMAGES[inner]) if inner in ROOT_IMAGES else obtain_image(inner)
+        source = obtain_tree(inner) if inner in ROOT_IMAGES else obtain_image(inner)
         with step(f"packing {name}", "40 seconds" if inner in ROOT_IMAGES else ""):
             make_sif(source, work / name)
 

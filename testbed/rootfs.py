@@ -76,6 +76,7 @@ TREES = {
     for tree in (
         Tree("node", "trixie", CLUSTER, ("apptainer",), "3 minutes"),
         Tree("bullseye-sci", "bullseye", SCIENCE, (), "3 minutes", cleaned=False),
+        Tree("bullseye-kev", "bullseye", ("git", "libfreetype6")),
         Tree("bullseye-min", "bullseye"),
         Tree("trixie", "trixie"),
         Tree("trixie-apptainer", "trixie", (), ("apptainer",), "2 minutes"),
