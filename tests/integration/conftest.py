@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from testbed.cache import cache_root
 
 from sifgate.config import Places
 from sifgate.engine import report
 from sifgate.engine.layout import Layout
-from testbed.cache import cache_root
 
 ALPINE = Path(__file__).parents[1] / "data" / "alpine" / "secdb-v3.8.json"
 MINUTES = 15 * 60.0
@@ -76,8 +76,14 @@ def alpine_directory(root: Path) -> Path:
     for minor in range(3, 9):  # Clair wants every release from v3.3 on
         place = directory / "alpine" / f"v3.{minor}"
         place.mkdir(parents=True)
-        rows = [{"pkg": {"name": name, "secfixes": fixes}} for name, fixes in packages.items()] if minor == 8 else []
-        (place / "main.json").write_text(json.dumps({"distroversion": f"v3.{minor}", "reponame": "main", "packages": rows}))
+        rows = (
+            [{"pkg": {"name": name, "secfixes": fixes}} for name, fixes in packages.items()]
+            if minor == 8
+            else []
+        )
+        (place / "main.json").write_text(
+            json.dumps({"distroversion": f"v3.{minor}", "reponame": "main", "packages": rows})
+        )
     (directory / "alpine" / "last-update").write_text("2020-06-08T13:44:53Z\n")
     return directory
 
@@ -86,7 +92,9 @@ def start(root: Path, *words: str) -> RunningEngine:
     """Start an engine below `root`; fail with its own words if it does not come up."""
     done = sifgate(root, "up", "--cache", str(cache_root()), *words)
     if done.returncode:
-        logs = "".join(f"\n{file.name}: {file.read_text(errors='replace')[-800:]}" for file in (root / "log").glob("*"))
+        logs = "".join(
+            f"\n{file.name}: {file.read_text(errors='replace')[-800:]}" for file in (root / "log").glob("*")
+        )
         pytest.fail(f"sifgate up: {done.stdout}{done.stderr}{logs}")
     return describe(root)
 

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.integration.conftest import RunningEngine
 
 from sifgate.engine import advisories, clair, report
 from sifgate.engine.settings import EngineSettings
-from tests.integration.conftest import RunningEngine
 
 pytestmark = pytest.mark.engine
 
@@ -28,5 +28,9 @@ def test_report_says_up(engine: RunningEngine) -> None:
     found = report.alive(engine.layout.state_file)
     assert found is not None
     assert found.phase == "up"
-    assert {name for name, part in found.parts.items() if part.state == "up"} == {"database", "mirror", "clair"}
+    assert {name for name, part in found.parts.items() if part.state == "up"} == {
+        "database",
+        "mirror",
+        "clair",
+    }
     assert sum(row.count for row in found.advisories) > 57_000

@@ -8,9 +8,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,11 +30,15 @@ _LOOK = 0.1
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb's parser."""
-    parser = subparsers.add_parser("up", help="start engine, server and agent on this machine", description=__doc__)
+    parser = subparsers.add_parser(
+        "up", help="start engine, server and agent on this machine", description=__doc__
+    )
     parser.add_argument("--without", default="", metavar="PART,…",
                         help="leave parts out: database, mirror, clair, server, agent")  # fmt: skip
     parser.add_argument("--no-wait", action="store_true", help="do not wait until the advisories are loaded")
-    parser.add_argument("--foreground", action="store_true", help="stay, and stop everything at SIGTERM (for systemd)")
+    parser.add_argument(
+        "--foreground", action="store_true", help="stay, and stop everything at SIGTERM (for systemd)"
+    )
     parser.add_argument("--advisories-dir", type=Path, action="append", default=[], metavar="DIR",
                         help="further advisories for the builtin mirror (alpine/, rhel-vex/, nvd/)")  # fmt: skip
     parser.add_argument("--cache", type=Path, default=None, metavar="DIR",
@@ -55,7 +58,9 @@ def run(arguments: argparse.Namespace, places: Places) -> int:
     with _alone(engine.layout):
         if "clair" in engine.names():
             with _shown() as progress:
-                install(ensure_clair(_cache(arguments.cache, places), progress=progress), engine.layout.program)
+                install(
+                    ensure_clair(_cache(arguments.cache, places), progress=progress), engine.layout.program
+                )
         if arguments.foreground:
             os.execv(sys.executable, _command(arguments, without))  # noqa: S606 - our own interpreter
         process = _detach(_command(arguments, without), engine)
@@ -100,7 +105,12 @@ def _detach(command: Sequence[str], engine: Engine) -> subprocess.Popen[bytes]:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
-            command, cwd="/", stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, start_new_session=True
+            command,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            start_new_session=True,
         )
     finally:
         os.close(descriptor)
@@ -109,7 +119,9 @@ def _detach(command: Sequence[str], engine: Engine) -> subprocess.Popen[bytes]:
 def _wait(layout: Layout, process: subprocess.Popen[bytes] | None, *, wait: bool) -> int:
     """Follow the report until everything is up."""
     with _shown() as progress:
-        found = _until(layout, process, lambda state: state.phase in {"loading", "up"}, _START_SECONDS, progress)
+        found = _until(
+            layout, process, lambda state: state.phase in {"loading", "up"}, _START_SECONDS, progress
+        )
         if wait and found.phase != "up":
             found = _until(layout, process, lambda state: state.phase == "up", _LOAD_SECONDS, progress)
     _summarise(found, wait=wait)
@@ -130,14 +142,20 @@ def _until(
         ended = process.poll() is not None if process else found is None
         if ended:
             last = report.read(layout.state_file)
-            text = last.message if last and last.phase == "failed" else supervisor.last_words(layout.log("engine"))
+            text = (
+                last.message
+                if last and last.phase == "failed"
+                else supervisor.last_words(layout.log("engine"))
+            )
             raise EngineError(f"the engine does not start: {text}", hint=f"logs: {layout.places.log}")
         if found:
             up = sum(part.state == "up" for part in found.parts.values())
             parts = sum(part.state in {"up", "starting", "down"} for part in found.parts.values())
             progress(found.message or found.phase, up, 0 if found.phase == "loading" else parts)
         time.sleep(_LOOK)
-    raise EngineError(f"not up after {seconds:.0f} s", hint=f"it goes on: sifgate status; logs: {layout.places.log}")
+    raise EngineError(
+        f"not up after {seconds:.0f} s", hint=f"it goes on: sifgate status; logs: {layout.places.log}"
+    )
 
 
 def _summarise(found: report.Report, *, wait: bool) -> None:
@@ -154,7 +172,8 @@ def _summarise(found: report.Report, *, wait: bool) -> None:
 def _shown() -> Iterator[Progress]:
     """Show progress as a bar on a terminal, as a line per change of step otherwise."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress as Bars, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -168,7 +187,13 @@ def _shown() -> Iterator[Progress]:
 
         yield say
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
     with Bars(*columns, console=console, transient=True) as bars:
         task = bars.add_task("", total=None)
 

@@ -17,11 +17,16 @@ import zstandard
 
 from sifgate.clair import token
 from sifgate.engine import mirror
+from sifgate.engine.report import Loaded
 from sifgate.engine.settings import ALL_SETS, Advisories
 from sifgate.errors import ClairUnavailable, EngineError, StoreError
 
 _OPERATIONS = "/matcher/api/v1/internal/update_operation"
-_UPDATERS = {"debian": "debian/", "osv": "osv/", "ubuntu": "ubuntu/"}  # other sets: name + "-", or the name itself
+_UPDATERS = {
+    "debian": "debian/",
+    "osv": "osv/",
+    "ubuntu": "ubuntu/",
+}  # other sets: name + "-", or the name itself
 _COUNT = """
 SELECT operation.updater, operation.kind, operation.date,
        CASE WHEN operation.kind = 'enrichment'
@@ -31,18 +36,6 @@ FROM update_operation operation
 JOIN (SELECT max(id) AS id FROM update_operation GROUP BY updater, kind) newest USING (id)
 ORDER BY operation.updater
 """
-
-
-class Loaded(msgspec.Struct, frozen=True):
-    """The advisories of one updater."""
-
-    updater: str
-    kind: str
-    count: int
-    loaded: datetime
-    """When Clair took them in."""
-    as_of: datetime
-    """How old the data are, as far as it is known: the date of the shipped files or of the bundle, else `loaded`."""
 
 
 def updaters(advisories: Advisories, mirror_url: str, directories: Iterable[Path]) -> dict[str, Any]:
@@ -92,7 +85,7 @@ def _prefix(name: str) -> str:
     return _UPDATERS.get(name, f"{name}-")
 
 
-def operations(url: str, certificate: Path | bool, key: bytes, *, timeout: float = 5.0) -> tuple[str, list[str]]:
+def operations(url: str, certificate: Path, key: bytes, *, timeout: float = 5.0) -> tuple[str, list[str]]:
     """Return Clair's marker for the state of its advisories, and the names of the updaters that have run.
 
     Raises `ClairUnavailable`.
@@ -104,7 +97,7 @@ def operations(url: str, certificate: Path | bool, key: bytes, *, timeout: float
             answer = requests.get(
                 url + _OPERATIONS, params={"latest": "true", "kind": kind}, timeout=timeout,
                 headers={"Authorization": token.bearer(key, time.time())},
-                verify=str(certificate) if isinstance(certificate, Path) else certificate,
+                verify=str(certificate),
             )  # fmt: skip
             answer.raise_for_status()
             found = answer.json() or {}
@@ -122,7 +115,7 @@ def counts(dsn: str, dates: dict[str, datetime]) -> tuple[Loaded, ...]:
             rows = link.execute(_COUNT).fetchall()
     except psycopg.Error as error:
         raise StoreError(f"the advisories cannot be counted: {error}") from error
-    return tuple(Loaded(name, kind, count, date, dates.get(name, date)) for name, kind, date, count in rows)
+    return tuple(Loaded(name, kind, count, date, dates.get(name) or date) for name, kind, date, count in rows)
 
 
 def shipped_dates() -> dict[str, datetime]:
@@ -146,7 +139,8 @@ def bundle_dates(path: Path) -> dict[str, datetime]:
                 dates[entry.Updater] = entry.Date
     except (OSError, EOFError, msgspec.DecodeError, zstandard.ZstdError) as error:
         raise EngineError(
-            f"{path}: not a bundle of advisories: {error}", hint="make one with: clairctl export-updaters FILE"
+            f"{path}: not a bundle of advisories: {error}",
+            hint="make one with: clairctl export-updaters FILE",
         ) from error
     return dates
 
@@ -159,6 +153,6 @@ def _lines(raw: IO[bytes]) -> Iterator[bytes]:
     elif start == b"\x28\xb5\x2f\xfd":
         import io
 
-        yield from io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw))  # type: ignore[arg-type]
+        yield from io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw))
     else:
         yield from raw

@@ -47,7 +47,10 @@ def configuration(
         "http_listen_addr": f"127.0.0.1:{port}",
         "introspection_addr": NOWHERE,
         "log_level": "info",
-        "tls": {"cert": str(keys.certificate_file(layout, "clair")), "key": str(keys.key_file(layout, "clair"))},
+        "tls": {
+            "cert": str(keys.certificate_file(layout, "clair")),
+            "key": str(keys.key_file(layout, "clair")),
+        },
         "indexer": {
             "connstring": dsn(layout, settings, "clair_indexer"),
             "migrations": True,
@@ -66,7 +69,13 @@ def configuration(
 
 
 def configure(
-    layout: Layout, settings: EngineSettings, owner: Account, *, port: int, mirror_url: str, directories: Iterable[Path]
+    layout: Layout,
+    settings: EngineSettings,
+    owner: Account,
+    *,
+    port: int,
+    mirror_url: str,
+    directories: Iterable[Path],
 ) -> dict[str, Any]:
     """Write the configuration where only Clair can read it; return it."""
     content = configuration(layout, settings, port=port, mirror_url=mirror_url, directories=directories)
@@ -123,4 +132,4 @@ def is_ready(layout: Layout, port: int) -> bool:
         )
     except requests.RequestException:
         return False
-    return answer.status_code == requests.codes.ok
+    return bool(answer.status_code == requests.codes.ok)

@@ -16,6 +16,7 @@ import stat
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock
 
@@ -95,45 +96,54 @@ def _key() -> str:
     return f"{CLAIR_VERSION}-{value.hexdigest()[:12]}"
 
 
+class _Workshop(NamedTuple):
+    """Where and as whom Go runs."""
+
+    go: Path
+    account: Account
+    environment: dict[str, str]
+    module: Path
+
+    def run(self, *words: str) -> subprocess.Popen[str]:
+        """Start `go WORDS` with its output in two pipes."""
+        return subprocess.Popen(
+            [str(self.go), *words], cwd=self.module, env=self.environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **self.account.arguments(),
+        )  # fmt: skip
+
+
 def _build(target: Path, progress: Progress) -> None:
     account = builder()
     # The builder must be able to reach its directory, which it could not below root's own cache.
-    with tempfile.TemporaryDirectory(
-        prefix="sifgate-build-", dir="/var/tmp" if os.geteuid() == 0 else None
-    ) as name:  # noqa: S108
+    place = "/var/tmp" if os.geteuid() == 0 else None  # noqa: S108 - mkdtemp makes it ours
+    with tempfile.TemporaryDirectory(prefix="sifgate-build-", dir=place) as name:
         scratch = Path(name)
         module = scratch / "module"
         module.mkdir()
         for file in ("go.mod", "go.sum"):
             shutil.copyfile(MODULE / file, module / file)
-        for place in (scratch, module):
-            os.chown(place, account.uid, account.gid)
+        for directory in (scratch, module):
+            os.chown(directory, account.uid, account.gid)
         go = gotoolchain.find(account, scratch, progress)
-        environment = gotoolchain.environment(go, scratch)
         try:
-            _compile(go, account, environment, module, target.name, progress)
+            _compile(
+                _Workshop(go, account, gotoolchain.environment(go, scratch), module), target.name, progress
+            )
             _place(module / target.name, target)
         finally:
             _make_removable(scratch)
 
 
-def _compile(
-    go: Path, account: Account, environment: dict[str, str], module: Path, program: str, progress: Progress
-) -> None:
+def _compile(shop: _Workshop, program: str, progress: Progress) -> None:
     package = f"{_COMMANDS}/{program}"
     progress(f"{program}: fetching modules", 0, 0)
-    listing = subprocess.run(
-        [go, "list", "-mod=readonly", "-deps", package],
-        cwd=module, env=environment, capture_output=True, text=True, check=False, **account.arguments(),
-    )  # fmt: skip
+    with shop.run("list", "-mod=readonly", "-deps", package) as listing:
+        packages, words = listing.communicate()
     if listing.returncode:
-        raise _failure(program, listing.stderr)
-    total = len(listing.stdout.split())
-    command = [go, "build", "-mod=readonly", "-trimpath", "-v", "-o", program, package]
+        raise _failure(program, words)
+    total = len(packages.split())
     spoken: list[str] = []
-    with subprocess.Popen(
-        command, cwd=module, env=environment, stderr=subprocess.PIPE, text=True, **account.arguments()
-    ) as compiler:
+    with shop.run("build", "-mod=readonly", "-trimpath", "-v", "-o", program, package) as compiler:
         for line in compiler.stderr or ():
             spoken.append(line)
             progress(f"{program}: compiling", len(spoken), total)

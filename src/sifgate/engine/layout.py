@@ -128,7 +128,9 @@ def _directory(place: Path, owner: Account, mode: int) -> None:
     except FileExistsError as error:
         raise EngineError(f"{place}: not a directory", hint=f"remove it: rm {place}") from error
     except OSError as error:
-        raise EngineError(f"{place}: {error.strerror}", hint="choose another place with --root DIR") from error
+        raise EngineError(
+            f"{place}: {error.strerror}", hint="choose another place with --root DIR"
+        ) from error
     descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if os.geteuid() == 0:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sifgate.clair import token
 from sifgate.engine import advisories, clair, keys, postgres
-from sifgate.engine.advisories import Loaded
 from sifgate.engine.parts import Engine
+from sifgate.engine.report import Loaded
 from sifgate.errors import ClairUnavailable, EngineError, StoreError
 
 _EVERY_WHILE_LOADING = 0.5
@@ -44,7 +44,9 @@ class Loading:
         try:
             mark, names = advisories.operations(url, certificate, key)
             if mark != self._mark:
-                self.loaded = advisories.counts(clair.dsn(layout, settings, "clair_matcher"), self._known_dates())
+                self.loaded = advisories.counts(
+                    clair.dsn(layout, settings, "clair_matcher"), self._known_dates()
+                )
                 self._mark = mark
         except (ClairUnavailable, StoreError) as error:
             self.message = str(error)

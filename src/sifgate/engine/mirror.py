@@ -130,7 +130,10 @@ async def _serve(send: _Send, page: Page, headers: dict[bytes, bytes], *, body: 
     tag = f'"{hashlib.sha256(page.content).hexdigest()[:32]}"'
     modified = format_datetime(page.modified.astimezone(timezone.utc), usegmt=True)
     fields = {"etag": tag, "last-modified": modified, "content-length": str(len(page.content))}
-    same = headers.get(b"if-none-match") == tag.encode() or headers.get(b"if-modified-since") == modified.encode()
+    same = (
+        headers.get(b"if-none-match") == tag.encode()
+        or headers.get(b"if-modified-since") == modified.encode()
+    )
     if same:
         del fields["content-length"]
         await _answer(send, 304, fields)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts that the supervisor runs, in the order in which they are started: database, mirror, clair, server, agent."""
+"""The parts that the supervisor runs, in the order of their start: database, mirror, clair, server, agent."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import msgspec
 
 from sifgate.engine import clair, keys, postgres
 from sifgate.engine.accounts import Account, Accounts
+from sifgate.engine.clairbuild import CLAIR_VERSION
 from sifgate.engine.layout import Layout
 from sifgate.engine.settings import EngineSettings
 
@@ -120,11 +121,13 @@ def _server(engine: Engine, ports: dict[str, int]) -> Part:
     layout, port = engine.layout, ports["server"]
     theirs = engine.settings.clair
     secrets = layout.secrets("server")
+    version = () if theirs.url else ("--clair-version", CLAIR_VERSION)
     certificate = keys.certificate_file(layout, "server")
     command = _python(
         engine, "sifgate.server.main", "--listen", f"127.0.0.1:{port}", "--database", server_dsn(engine),
         "--clair", clair_url(engine, ports), "--clair-psk-file", theirs.psk_file if theirs.url else secrets / "psk",
-        "--clair-ca-file", _clair_trust(engine), "--tls-cert", certificate, "--tls-key", keys.key_file(layout, "server"),
+        "--clair-ca", _clair_trust(engine), *version,
+        "--tls-cert", certificate, "--tls-key", keys.key_file(layout, "server"),
         "--tokens-file", secrets / "tokens", "--manifest-key-file", secrets / "manifest.key",
         "--state", layout.server, "--feeds", layout.feeds,
     )  # fmt: skip
@@ -152,7 +155,9 @@ def _agent_environment(engine: Engine) -> dict[str, str]:
     import os
 
     names = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")
-    kept = {} if engine.accounts.separate else {name: os.environ[name] for name in names if name in os.environ}
+    kept = (
+        {} if engine.accounts.separate else {name: os.environ[name] for name in names if name in os.environ}
+    )
     return _plain_environment(engine) | kept
 
 

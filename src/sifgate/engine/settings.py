@@ -18,6 +18,10 @@ ALL_SETS = ("alpine", "aws", "clair.cvss", "debian", "oracle", "osv", "photon", 
 """Clair's updater sets; it ignores unknown names silently, so they are checked here."""
 
 
+_WEB = ("https://", "http://")
+_LEAST_MB = 256
+
+
 class Advisories(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where Clair's advisories come from."""
 
@@ -90,17 +94,34 @@ def _check(settings: EngineSettings, name: str) -> None:
     unknown = [word for word in advisories.sets if word not in ALL_SETS]
     faults = [
         (advisories.source == "mirror" and not advisories.url, "advisories.url: a mirror needs its URL"),
-        (bool(advisories.url) and not advisories.url.startswith(("https://", "http://")), "advisories.url: not an http(s) URL"),
-        (advisories.source == "bundle" and not Path(advisories.path).is_absolute(), "advisories.path: a bundle needs its absolute path"),
+        (bool(advisories.url) and not advisories.url.startswith(_WEB), "advisories.url: not an http(s) URL"),
+        (advisories.source == "bundle" and not Path(advisories.path).is_absolute(),
+         "advisories.path: a bundle needs its absolute path"),
         (bool(unknown), f"advisories.sets: unknown {', '.join(unknown)}; known: {', '.join(ALL_SETS)}"),
         (advisories.period_hours <= 0, "advisories.period_hours: must be above 0"),
-        (bool(clair.url) and not clair.url.startswith(("https://", "http://")), "clair.url: not an http(s) URL"),
-        (bool(clair.url) and not clair.psk_file, "clair.psk_file: a Clair of yours needs the file with its auth.psk.key"),
-        (clair.memory_mb < 256, "clair.memory_mb: at least 256"),
+        (bool(clair.url) and not clair.url.startswith(_WEB), "clair.url: not an http(s) URL"),
+        (bool(clair.url) and not clair.psk_file, "clair.psk_file: your Clair needs the file with its auth.psk.key"),
+        (clair.memory_mb < _LEAST_MB, f"clair.memory_mb: at least {_LEAST_MB}"),
+        (_has_password(settings.database.dsn), "database.dsn: all users would see the password; use passfile="),
     ]  # fmt: skip
     for wrong, text in faults:
         if wrong:
-            raise ConfigError(f"{name}: engine.{text}", hint="docs/operations.md lists the settings of the engine")
+            raise ConfigError(
+                f"{name}: engine.{text}", hint="docs/operations.md lists the settings of the engine"
+            )
+
+
+def _has_password(dsn: str) -> bool:
+    if not dsn:
+        return False
+    import psycopg.conninfo
+
+    try:
+        return "password" in psycopg.conninfo.conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError as error:
+        raise ConfigError(
+            f"engine.database.dsn: {error}", hint="key=value pairs, or postgresql://…"
+        ) from error
 
 
 def _nearest(text: str) -> str:

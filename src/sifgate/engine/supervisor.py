@@ -19,8 +19,9 @@ import subprocess
 import sys
 import syslog
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
+from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -28,7 +29,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from sifgate.config import Places
-from sifgate.engine import accounts, advisories, clair, feeds, halt, keys, layout, postgres, settings
+from sifgate.engine import accounts, feeds, halt, keys, layout, settings
 from sifgate.engine.clairbuild import CLAIR_VERSION, verify
 from sifgate.engine.loading import Loading
 from sifgate.engine.parts import MARK, NAMES, Engine, Part, clair_url, part
@@ -96,11 +97,11 @@ class Supervisor:
 
     def _listen_to_signals(self) -> None:
         for end in (self._ears, self._mouth):
-            end.setblocking(False)  # noqa: FBT003
+            end.setblocking(False)
         signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_stop)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.signal(signal.SIGCHLD, _note)  # no handler, no wake-up
 
     def _on_stop(self, number: int, frame: object) -> None:
         del number, frame
@@ -121,7 +122,8 @@ class Supervisor:
             self._tell()
         if child.state != "up" and not self._stopping:
             raise EngineError(
-                f"{child.name} does not start: {child.detail}", hint=f"its log: {self._engine.layout.log(child.name)}"
+                f"{child.name} does not start: {child.detail}",
+                hint=f"its log: {self._engine.layout.log(child.name)}",
             )
 
     def _start(self, child: Child) -> None:
@@ -129,7 +131,9 @@ class Supervisor:
         port = self._ports.get(child.name)
         if port and not is_free(port):
             self._ports[child.name] = free_port()
-            self._log.warning("port taken by somebody else", part=child.name, port=port, instead=self._ports[child.name])
+            self._log.warning(
+                "port taken by somebody else", part=child.name, port=port, instead=self._ports[child.name]
+            )
         child.part = part(self._engine, child.name, self._ports)
         child.state, child.started = "starting", time.monotonic()
         child.popen = _spawn(child.part, self._engine)
@@ -197,7 +201,11 @@ class Supervisor:
 
     def _died(self, child: Child) -> None:
         code = child.popen.returncode if child.popen else None
-        how = f"killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with status {code}"
+        how = (
+            f"killed by {signal.Signals(-code).name}"
+            if code is not None and code < 0
+            else f"ended with status {code}"
+        )
         self._count_failure(child, f"{how}; {last_words(self._engine.layout.log(child.name))}")
 
     def _count_failure(self, child: Child, detail: str) -> None:
@@ -205,10 +213,14 @@ class Supervisor:
         child.failures += 1
         child.state = "down" if child.failures < TRIES else "failed"
         child.again_at = time.monotonic() + pause_after(child.failures)
-        self._log.error("part died", part=child.name, detail=detail, failures=child.failures, state=child.state)
+        self._log.error(
+            "part died", part=child.name, detail=detail, failures=child.failures, state=child.state
+        )
         if child.state == "failed":
             self._phase, self._message = "failed", f"{child.name} was given up: {detail}"
-            syslog.syslog(syslog.LOG_CRIT, f"sifgate: {child.name} does not come up after {TRIES} tries: {detail}")
+            syslog.syslog(
+                syslog.LOG_CRIT, f"sifgate: {child.name} does not come up after {TRIES} tries: {detail}"
+            )
 
     def _stop_all(self) -> None:
         self._phase, self._message = ("failed" if self._phase == "failed" else "stopping"), self._message
@@ -247,7 +259,11 @@ class Supervisor:
     def _version(self, name: str) -> str:
         if name == "database":
             return f"PostgreSQL {self._loading.database_version}"
-        return f"Clair {CLAIR_VERSION}" if name == "clair" else ""
+        return f"Clair {CLAIR_VERSION}" if name == "clair" else f"sifgate {metadata.version('sifgate')}"
+
+
+def _note(number: int, frame: object) -> None:
+    del number, frame
 
 
 def _spawn(what: Part, engine: Engine) -> subprocess.Popen[bytes]:
@@ -313,7 +329,9 @@ def assemble(root: str, without: Sequence[str], directories: Sequence[Path]) -> 
     places = Places.here(root)
     for directory in directories:
         if not directory.is_dir():
-            raise EngineError(f"{directory}: not a directory of advisories", hint="see --advisories-dir in `sifgate up -h`")
+            raise EngineError(
+                f"{directory}: not a directory of advisories", hint="see --advisories-dir in `sifgate up -h`"
+            )
     return Engine(
         layout.Layout(places), accounts.of_this_process(), settings.load(places), frozenset(without),
         tuple(directory.absolute() for directory in directories), root,
@@ -335,7 +353,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return serve(assemble(options.root, options.without, options.advisories_dir), log)
     except SifgateError as error:
-        log.error("engine ends", error=str(error), hint=error.hint)
+        log.critical("engine ends", error=str(error), hint=error.hint)
         return 1
 
 
