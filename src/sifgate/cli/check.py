@@ -6,9 +6,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from sifgate.audit.record import AuditRecord
 from sifgate.cli.conversation import (
+    Fields,
     add_format,
     add_wait,
     client,
@@ -23,6 +25,8 @@ from sifgate.client import Client
 from sifgate.config import Places
 from sifgate.errors import ConfigError, ProtocolError, SifgateError
 from sifgate.model.decision import Action
+from sifgate.origin.sighting import RawLaunch
+from sifgate.origin.slurm import sightings
 from sifgate.wire import Message
 
 EPILOG = """\
@@ -67,13 +71,26 @@ def split(words: list[str], argv: list[str]) -> tuple[str, list[str]]:
     return (images[0] if images else ""), command
 
 
+def command_fields(image: str, command: list[str]) -> Fields:
+    """Return the fields of a launch by `command`; raises ConfigError where it does not start `image`."""
+    seen = sightings(RawLaunch(tuple(command), dict(os.environ), str(Path.cwd())))
+    if not seen:
+        raise ConfigError(
+            f"check: `{command[0]}` starts no container that sifgate knows of",
+            hint="a launch like this is not judged at all; name the image alone to see what is known of it",
+        )
+    paths = {os.path.realpath(sighting.reference.path) for sighting in seen if sighting.reference.path}
+    if image and os.path.realpath(image) not in paths:
+        started = ", ".join(sighting.reference.text for sighting in seen)
+        raise ConfigError(f"check: the command starts {started} (expected {image})")
+    words = [("arg", os.fsencode(word)) for word in command]
+    return [*place_fields(), *words, *environment_fields(os.environ)]
+
+
 def run(arguments: argparse.Namespace, places: Places) -> int:
     """Ask, show the answer; return 0 or 1 as a launch would fare."""
     image, command = split(arguments.words, arguments.argv)
-    fields = image_fields(image) if image else place_fields()
-    fields += [("arg", os.fsencode(word)) for word in command]
-    if command:
-        fields += environment_fields(os.environ)
+    fields = command_fields(image, command) if command else image_fields(image)
     fields.append(("deadline_ms", b"%d" % (arguments.wait * 1000)))
     agent = client(places)
     with progress(f"checking {image or command[0]}") as wait:

@@ -46,7 +46,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     put = tasks.add_parser(
         "install",
         help="validate a policy, install it atomically, write the posture file, tell the agent",
-        description="Validate a policy, install it write the posture file that shims obey without an"
+        description="Validate a policy, install it, write the posture file that shims obey without an"
         " agent, and tell a running agent.",
         epilog="example:\n  sifgate policy install ./policy.yaml",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -19,8 +19,8 @@ from sifgate.origin.sighting import Sighting
 
 MAX_NESTING = 8
 """Shells in shells."""
-MAX_TEXT = 1 << 20
-"""Characters of shell text that are read."""
+MAX_TEXT = 256 * 1024
+"""Characters of shell text that are read: twice what one argument of execve can hold (MAX_ARG_STRLEN)."""
 MAX_CANDIDATES = 64
 """Places in the words of an unknown program that are tried."""
 MAX_SIGHTINGS = 256
