@@ -145,6 +145,8 @@ class Policy(msgspec.Struct, frozen=True):
         ]
         if self.contact:
             lines.append(f"contact {self.contact}")
+        if self.prolog_refuse:
+            lines.append("prolog_refuse yes")
         return "\n".join(lines) + "\n"
 
 
