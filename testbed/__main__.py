@@ -11,6 +11,7 @@ from testbed.cache import cache_root
 from testbed.errors import MissingPackages, TestbedError
 from testbed.headers import SUITE_OF, obtain_headers
 from testbed.images import image_names, obtain_image
+from testbed.licences import rewrite
 from testbed.native import check_warnings
 from testbed.packages import require
 from testbed.rootfs import TREES, obtain_tree
@@ -30,6 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     packages = verbs.add_parser("packages", help="have host programs installed")
     packages.add_argument("--optional", action="store_true", help="say what is missing, and go on")
     packages.add_argument("program", nargs="+")
+    verbs.add_parser("licences", help="renew the table of dependencies in THIRD_PARTY.md")
     verbs.add_parser("warnings", help="compile the C sources with all warnings as errors")
     verbs.add_parser("list", help="print what can be asked for")
     arguments = parser.parse_args(argv)
@@ -51,6 +53,8 @@ def _run(arguments: argparse.Namespace) -> int:
             print(obtain_headers(arguments.series))
         case "packages":
             _packages(arguments.program, optional=arguments.optional)
+        case "licences":
+            rewrite()
         case "warnings":
             return check_warnings()
         case _:

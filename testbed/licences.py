@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Licences of the locked dependencies, from the metadata of what is installed; keeps the table in THIRD_PARTY.md."""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "THIRD_PARTY.md"
+LOCKS = {
+    "base": "base.txt",
+    "server": "server.txt",
+    "engine": "engine.txt",
+    "dev": "dev.txt",
+    "build": "build.txt",
+}
+"""Extra → its lock file, smallest first: a dependency is listed where it first appears."""
+BEGIN, END = "<!-- dependencies: begin -->", "<!-- dependencies: end -->"
+CLASSIFIER = "License :: OSI Approved :: "
+LONGEST = 60
+"""A longer licence field is the licence's text, not its name."""
+
+
+def normalised(name: str) -> str:
+    """Return the one spelling of a package's name (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def locked(lock: str) -> tuple[str, ...]:
+    """Return the names in a lock file, normalised and sorted."""
+    text = (ROOT / "requirements" / lock).read_text()
+    return tuple(
+        sorted({normalised(name) for name in re.findall(r"^([A-Za-z0-9][\w.-]*)==", text, re.MULTILINE)})
+    )
+
+
+def licence(name: str) -> str:
+    """Return the licence that an installed package states, "" if it is not installed here or states none."""
+    try:
+        fields = metadata.metadata(name)
+    except metadata.PackageNotFoundError:
+        return ""
+    expression = fields.get("License-Expression", "")
+    if expression:
+        return str(expression)
+    stated = str(fields.get("License", ""))
+    if stated and len(stated) <= LONGEST and "\n" not in stated:
+        return stated
+    classifiers = fields.get_all("Classifier") or []
+    return "; ".join(text.removeprefix(CLASSIFIER) for text in classifiers if text.startswith(CLASSIFIER))
+
+
+def table() -> str:
+    """Return the table of all locked dependencies as Markdown, the extra that first needs each beside it."""
+    rows, seen = ["| package | licence | needed by |", "|---|---|---|"], set[str]()
+    kept = stated()
+    for extra, lock in LOCKS.items():
+        for name in locked(lock):
+            if name not in seen:
+                seen.add(name)
+                rows.append(f"| {name} | {licence(name) or kept.get(name, 'not installed here')} | {extra} |")
+    return "\n".join(rows)
+
+
+def stated() -> dict[str, str]:
+    """Return package → licence as the document says now."""
+    text = DOCUMENT.read_text() if DOCUMENT.exists() else ""
+    section = text.partition(BEGIN)[2].partition(END)[0]
+    return dict(re.findall(r"^\| ([\w.-]+) \| (.+?) \| \w+ \|$", section, re.MULTILINE))
+
+
+def rewrite() -> None:
+    """Put the table into the document, between its two marks."""
+    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}")
