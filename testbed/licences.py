@@ -42,12 +42,10 @@ def licence(name: str) -> str:
         fields = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return ""
-    expression = fields.get("License-Expression", "")
-    if expression:
-        return str(expression)
-    stated = str(fields.get("License", ""))
-    if stated and len(stated) <= LONGEST and "\n" not in stated:
-        return stated
+    for field in ("License-Expression", "License"):
+        for value in fields.get_all(field) or []:
+            if value and len(value) <= LONGEST and "\n" not in value:
+                return str(value)
     classifiers = fields.get_all("Classifier") or []
     return "; ".join(text.removeprefix(CLASSIFIER) for text in classifiers if text.startswith(CLASSIFIER))
 

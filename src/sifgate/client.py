@@ -115,13 +115,13 @@ class Client:
             raise AgentUnreachable(f"{self.path}: no decision within the deadline", hint=_HINT)
         connection.settimeout(min(left, self.sign_of_life))
         try:
-            data, descriptors = wire.receive(connection)
+            data, descriptors = wire.receive(connection, limit=wire.ANSWER_LIMIT)
         except OSError as error:
             raise _unreachable(self.path, error) from error
         wire.close_all(descriptors)
         if not data:
             raise AgentUnreachable(f"{self.path}: agent hung up in the middle of a conversation", hint=_HINT)
-        return wire.decode(data)
+        return wire.decode(data, limit=wire.ANSWER_LIMIT)
 
     def _opened(
         self, connection: _socket.socket, message: wire.Message, opener: Callable[[bytes, bytes], int]

@@ -24,6 +24,8 @@ PACKET_LIMIT = 65_536
 """Bytes of one packet; a longer message travels as a memfd."""
 MESSAGE_LIMIT = 4 << 20
 """Bytes of the longest message."""
+ANSWER_LIMIT = 256 << 20
+"""Bytes of the longest answer of the agent, which its clients believe more than it believes them."""
 FIELDS_LIMIT = 262_144
 """Fields of one message: bounds the memory that 4 MiB of empty fields would take."""
 
@@ -33,7 +35,7 @@ _KEY_BYTES = _LETTERS + b"0123456789_"
 _DIGITS = b"0123456789"
 _VERB_MAX = 16
 _KEY_MAX = 32
-_LENGTH_MAX = 7
+_LENGTH_MAX = 9
 _MEMFD = b"sifgate/1 memfd\n"
 _SEALS = 0x0F  # F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE
 _F_ADD_SEALS = 1033
@@ -86,7 +88,7 @@ class Message:
         return f"Message({self.verb!r}, {self.fields!r})"
 
 
-def encode(verb: str, fields: Iterable[tuple[str, bytes]] = ()) -> bytes:
+def encode(verb: str, fields: Iterable[tuple[str, bytes]] = (), *, limit: int = MESSAGE_LIMIT) -> bytes:
     """Return the bytes of a message; raises ProtocolError for a verb, key or size outside the grammar."""
     name = verb.encode("ascii", "replace")
     if not 0 < len(name) <= _VERB_MAX or name.translate(None, _LETTERS):
@@ -97,15 +99,15 @@ def encode(verb: str, fields: Iterable[tuple[str, bytes]] = ()) -> bytes:
         _check_key(word)
         parts.append(b"%b:%d=%b\n" % (word, len(value), value))
     data = b"".join(parts)
-    if len(data) > MESSAGE_LIMIT:
-        raise ProtocolError(f"message of {len(data)} bytes (at most {MESSAGE_LIMIT})")
+    if len(data) > limit:
+        raise ProtocolError(f"message of {len(data)} bytes (at most {limit})")
     return data
 
 
-def decode(data: bytes) -> Message:
+def decode(data: bytes, *, limit: int = MESSAGE_LIMIT) -> Message:
     """Return the message that `data` is; raises ProtocolError for anything outside the grammar."""
-    if len(data) > MESSAGE_LIMIT:
-        raise ProtocolError(f"message of {len(data)} bytes (at most {MESSAGE_LIMIT})")
+    if len(data) > limit:
+        raise ProtocolError(f"message of {len(data)} bytes (at most {limit})")
     if not data.startswith(_MAGIC):
         raise ProtocolError("message does not begin with sifgate/1", hint="the two sides differ in version")
     end = data.find(b"\n", len(_MAGIC), len(_MAGIC) + _VERB_MAX + 1)
@@ -166,7 +168,7 @@ def _send_packet(connection: _socket.socket, data: bytes, descriptors: Sequence[
     connection.sendmsg([data], [(_socket.SOL_SOCKET, _SCM_RIGHTS, rights)])
 
 
-def receive(connection: _socket.socket) -> tuple[bytes, list[int]]:
+def receive(connection: _socket.socket, *, limit: int = MESSAGE_LIMIT) -> tuple[bytes, list[int]]:
     """Return the bytes of the next message (empty: the peer has closed) and the descriptors that came with it.
 
     The caller owns the descriptors. Raises ProtocolError, after closing all of them, for a packet over the limit, for
@@ -181,7 +183,7 @@ def receive(connection: _socket.socket) -> tuple[bytes, list[int]]:
             return data, descriptors
         if len(descriptors) != 1:
             raise ProtocolError(f"memfd with {len(descriptors)} descriptors (expected 1)")
-        data = unseal(descriptors[0])
+        data = unseal(descriptors[0], limit=limit)
     except ProtocolError:
         close_all(descriptors)
         raise
@@ -214,7 +216,7 @@ def seal(data: bytes) -> int:
     return memory
 
 
-def unseal(memory: int) -> bytes:
+def unseal(memory: int, *, limit: int = MESSAGE_LIMIT) -> bytes:
     """Return what a sealed memfd holds; raises ProtocolError where it could change, is too large, or is none."""
     try:
         seals = fcntl.fcntl(memory, _F_GET_SEALS)
@@ -223,8 +225,8 @@ def unseal(memory: int) -> bytes:
     if seals & _SEALS != _SEALS:
         raise ProtocolError("memfd is not sealed against writing, growing, shrinking and further seals")
     size = os.fstat(memory).st_size
-    if size > MESSAGE_LIMIT:
-        raise ProtocolError(f"memfd of {size} bytes (at most {MESSAGE_LIMIT})")
+    if size > limit:
+        raise ProtocolError(f"memfd of {size} bytes (at most {limit})")
     data = os.pread(memory, size, 0)
     if len(data) != size:
         raise ProtocolError(f"memfd gave {len(data)} of {size} bytes")

@@ -10,7 +10,6 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-
 from testbed.licences import LOCKS, licence, locked, normalised, stated
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -101,6 +101,7 @@ _TESTS: dict[str, Callable[[str], Callable[[AuditRecord], bool]]] = {
     "uid": lambda value: _equals("uid", int(value)),
     "job": lambda value: _equals("job", int(value)),
     "action": lambda value: lambda record: record.action == value,
+    "outcome": lambda value: lambda record: record.outcome == value,
     "door": lambda value: lambda record: record.door == value,
     "state": lambda value: lambda record: record.state == value,
     "image": lambda value: lambda record: value in record.image or value in record.path,

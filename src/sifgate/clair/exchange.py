@@ -97,16 +97,18 @@ def _read(response: requests.Response, deadline: float) -> bytes:
     """Return the decoded body; a body of an error answer that is cut short is no body (clair.md §1.2, 429)."""
     pieces, size = [], 0
     try:
-        for piece in response.iter_content(_PIECE):
+        # read1 returns what has come; iter_content would wait for a whole piece, whatever the deadline
+        while piece := response.raw.read1(_PIECE, decode_content=True):
             pieces.append(piece)
             size += len(piece)
             if size > LARGEST_ANSWER:
                 raise Broken(f"Clair's answer has more than {LARGEST_ANSWER} bytes")
             if time.monotonic() > deadline:
                 raise Broken("Clair's answer did not end in time", late=True)
-    except requests.RequestException:
+    except urllib3.exceptions.HTTPError as error:
         if response.status_code < _OK_BELOW:
-            raise
+            late = isinstance(error, urllib3.exceptions.ReadTimeoutError)
+            raise Broken(f"Clair's answer broke off: {error}", late=late) from error
         return b""
     return b"".join(pieces)
 

@@ -15,6 +15,7 @@ from sifgate.policy.read_stance import STANCE_KEYS, read_action, read_stance
 from sifgate.policy.scopes import FIELDS, ScopeMatch
 from sifgate.yamlnode import Node, quoted
 
+SCOPE_SETTINGS = (*STANCE_KEYS, "rules")
 MAX_SCOPES = 500
 MAX_NAME = 128
 _PATTERN = re.compile(r"[*?\[\]]")
@@ -37,7 +38,7 @@ def read_scopes(
 
 def _scope(node: Node, stance: Stance, rules: Mapping[str, Rule]) -> Scope:
     fields = node.mapping(keys=("id", "match", "set"), required=("id", "match", "set"))
-    settings = fields["set"].mapping(keys=(*STANCE_KEYS, "rules"))
+    settings = fields["set"].mapping(keys=SCOPE_SETTINGS)
     if not settings:
         raise fields["set"].error("the scope is empty: it sets nothing")
     changed = read_stance(settings, stance)

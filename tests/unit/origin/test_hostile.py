@@ -17,9 +17,9 @@ MIB = 1 << 20
 TEXT = 250_000
 """Characters of shell text just below the bound."""
 PIECES = st.sampled_from([
-    "apptainer", "singularity", "exec", "run", "x.sif", "-B", "--bind=", "-c", "bash", "env", "A=b", "$A", "$(", ")", "`",
-    "'", '"', "\\", "\n", ";", "&&", "|", "<<EOF", "EOF", "${", "}", "$((", "))", "(", "#", " ", "%t", "cd", ":", "mpirun",
-    "timeout", "-k", "--", "-", "", "instance", "start", "oci", "eval", "$@", "~", "*", "\udcff", "\0",
+    "apptainer", "singularity", "exec", "run", "x.sif", "-B", "--bind=", "-c", "bash", "env", "A=b", "$A", "$(", ")",
+    "`", "'", '"', "\\", "\n", ";", "&&", "|", "<<EOF", "EOF", "${", "}", "$((", "))", "(", "#", " ", "%t", "cd", ":",
+    "mpirun", "timeout", "-k", "--", "-", "", "instance", "start", "oci", "eval", "$@", "~", "*", "\udcff", "\0",
 ])  # fmt: skip
 TEXTS = st.one_of(
     st.text(max_size=40),
