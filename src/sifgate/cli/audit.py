@@ -32,6 +32,7 @@ FILTERS = (
     ("action", "ACTION", "that ended as allow, log, warn or block"),
     ("state", "STATE", "judged in the scan state STATE, such as pending"),
     ("door", "DOOR", "that entered by DOOR, such as spank"),
+    ("outcome", "OUTCOME", "with the outcome decided or would_have_blocked"),
     ("cve", "CVE", "where CVE was among the reasons"),
     ("fingerprint", "HEX", "of images whose fingerprint begins with HEX"),
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sifgate.audit.record import AuditRecord
 from sifgate.cli.conversation import (
+    Explanation,
     Fields,
     add_format,
     add_wait,
@@ -120,7 +121,8 @@ def _record(agent: Client, reference: str) -> AuditRecord | None:
     if not reference:
         return None
     try:
-        return decode(agent.query("explain", [("reference", reference.encode())]), AuditRecord, "explain")
+        body = agent.query("explain", [("reference", reference.encode())])
+        return decode(body, Explanation, "explain").record
     except SifgateError:
         return None
 

@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from sifgate.audit.record import AuditRecord
 from sifgate.client import Client
 from sifgate.config import Places
 from sifgate.errors import ProtocolError, Unresolved
+from sifgate.model.verdict import Standing
 from sifgate.origin.environment import relevant
 from sifgate.render.escape import printable
 
@@ -25,6 +27,14 @@ DEFAULT_WAIT = 120.0
 """Seconds that the command line waits for a scan: a cold image takes a few, a queue of them more."""
 SIGN_OF_LIFE = 10.0
 """Seconds of silence that people bear before they are told that the agent does not answer."""
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """What the agent answers to `explain` (docs/protocol.md §1)."""
+
+    record: AuditRecord
+    standing: Standing | None = None
+    """What was judged, if the node still has exactly that."""
 
 
 def client(places: Places) -> Client:

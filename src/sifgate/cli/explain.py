@@ -6,8 +6,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from sifgate.audit.record import AuditRecord
-from sifgate.cli.conversation import add_format, client, decode, print_json
+from sifgate.cli.conversation import Explanation, add_format, client, decode, print_json
 from sifgate.cli.main import ALLOWED
 from sifgate.config import Places
 from sifgate.errors import ConfigError
@@ -44,11 +43,11 @@ def run(arguments: argparse.Namespace, places: Places) -> int:
             hint="it stands on the notice, after `ref`",
         )
     body = client(places).query("explain", [("reference", reference.encode())])
-    record = decode(body, AuditRecord, "explain")
+    found = decode(body, Explanation, "explain")
     if arguments.format == "json":
-        print_json(record)
+        print_json(found.record)
     else:
         from sifgate.render.decisions import explanation
 
-        print(explanation(record))
+        print(explanation(found.record))
     return ALLOWED

@@ -6,7 +6,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sifgate.cli.conversation import add_format, client, print_json
+import msgspec
+
+from sifgate.cli.conversation import add_format, client, decode, print_json
 from sifgate.cli.install import install
 from sifgate.cli.main import ALLOWED, USAGE, describe
 from sifgate.config import Places
@@ -22,6 +24,13 @@ examples:
 
 exit codes: 0 valid (and installed), 2 not valid
 """
+
+
+class Reloaded(msgspec.Struct, frozen=True):
+    """What the agent answers to `reload` (docs/protocol.md §1)."""
+
+    problem: str = ""
+    policy: str = ""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -100,7 +109,7 @@ def _install(arguments: argparse.Namespace, places: Places) -> int:
 def _tell_agent(places: Places) -> str:
     """Ask a running agent to reload; return a sentence that says what came of it."""
     try:
-        client(places).query("reload")
+        answer = decode(client(places).query("reload"), Reloaded, "reload")
     except SifgateError as error:
         return f"the agent was not told: {describe(error).removeprefix('sifgate: ')}"
-    return "the agent has loaded it"
+    return f"the agent kept its old policy: {answer.problem}" if answer.problem else "the agent has loaded it"

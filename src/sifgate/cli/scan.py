@@ -11,7 +11,7 @@ import msgspec
 from sifgate.cli.conversation import add_format, add_wait, client, decode, image_fields, print_json, progress
 from sifgate.cli.main import ALLOWED, UNDECIDED
 from sifgate.config import Places
-from sifgate.model.finding import Finding
+from sifgate.model.decision import Decision
 from sifgate.model.verdict import Standing
 
 EPILOG = """\
@@ -27,8 +27,10 @@ class ScanAnswer(msgspec.Struct, frozen=True):
     """What the agent answers to `scan` (docs/protocol.md §1)."""
 
     standing: Standing
-    suppressed: tuple[Finding, ...] = ()
-    """Those of the verdict's findings that the policy lists but does not count."""
+    decision: Decision
+    """What the policy says of a launch of it by this user, now."""
+    suppressed: tuple[int, ...] = ()
+    """Indices of the verdict's findings that the policy lists but does not count."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace, places: Places) -> int:
     if arguments.format == "json":
         from sifgate.render.documents import scan_document
 
-        print_json(scan_document(arguments.image, answer.standing, answer.suppressed))
+        print_json(scan_document(arguments.image, answer.standing, answer.suppressed, answer.decision))
     else:
         from sifgate.render.table import print_report
 

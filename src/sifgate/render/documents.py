@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from sifgate.audit.record import AuditRecord, ReasonLine
-from sifgate.model.decision import Action
+from sifgate.model.decision import Action, Decision
 from sifgate.model.finding import Finding, Severity
 from sifgate.model.verdict import Standing, Verdict
 
@@ -67,13 +67,13 @@ def summary(findings: list[Finding], suppressed: int) -> dict[str, Any]:
     }
 
 
-def divide(verdict: Verdict | None, suppressed: tuple[Finding, ...]) -> tuple[list[Finding], list[Finding]]:
+def divide(verdict: Verdict | None, suppressed: tuple[int, ...]) -> tuple[list[Finding], list[Finding]]:
     """Return the findings that count and those that are only listed, each worst first."""
     if verdict is None:
         return [], []
     hidden = set(suppressed)
-    counted = [finding for finding in verdict.findings if finding not in hidden]
-    listed = [finding for finding in verdict.findings if finding in hidden]
+    counted = [finding for index, finding in enumerate(verdict.findings) if index not in hidden]
+    listed = [finding for index, finding in enumerate(verdict.findings) if index in hidden]
     return sorted(counted, key=worst_first), sorted(listed, key=worst_first)
 
 
@@ -92,7 +92,9 @@ def worst_first(finding: Finding) -> tuple[Any, ...]:
     )
 
 
-def scan_document(image: str, standing: Standing, suppressed: tuple[Finding, ...]) -> dict[str, Any]:
+def scan_document(
+    image: str, standing: Standing, suppressed: tuple[int, ...], decision: Decision
+) -> dict[str, Any]:
     """Return the document of `sifgate scan --format json` (schema: `scan.schema.json`)."""
     counted, listed = divide(standing.verdict, suppressed)
     verdict = standing.verdict or Verdict(fingerprint=standing.fingerprint, state=standing.state)  # type: ignore[arg-type]
@@ -113,6 +115,11 @@ def scan_document(image: str, standing: Standing, suppressed: tuple[Finding, ...
         "coverage": facts["coverage"]
         | {"contradictions": facts["facts"]["contradictions"], "omitted": facts["facts"]["omitted"]},
         "generation": facts["generation"],
+        "decision": {
+            "action": decision.action.word,
+            "would_be": decision.would_be.word,
+            "mode": decision.mode,
+        },
         "summary": summary(counted, len(listed)),
         "findings": [finding_document(finding) for finding in counted],
         "suppressed": [finding_document(finding) for finding in listed],

@@ -75,7 +75,7 @@ FINDING_COLUMNS = (
 )
 
 
-def print_report(image: str, standing: Standing, suppressed: tuple[Finding, ...], stream: TextIO) -> None:
+def print_report(image: str, standing: Standing, suppressed: tuple[int, ...], stream: TextIO) -> None:
     """Print everything known of an image: table, suppressed findings, summary, coverage."""
     counted, listed = divide(standing.verdict, suppressed)
     if counted:
