@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values for the policy's tests: policies from text, standings and launches from plain mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sifgate import yamlfile
+from sifgate.errors import PolicyError
+from sifgate.model.finding import Finding, Severity
+from sifgate.model.image import ImageReference, OsRelease, ReferenceKind
+from sifgate.model.launch import Door, JobFacts, LaunchEvent, Requester
+from sifgate.model.verdict import (
+    Coverage,
+    EndOfLife,
+    FailureCause,
+    Generation,
+    ScanState,
+    Standing,
+    UnscannableCause,
+    Verdict,
+)
+from sifgate.policy.document import Policy
+from sifgate.policy.read import policy_from
+
+ROOT = Path(__file__).resolve().parents[3]
+NOON = datetime(2026, 9, 1, 12, tzinfo=timezone.utc)
+FINGERPRINT = "9f2c41a7" * 8
+EVERYTHING = """\
+schema: sifgate.policy/v1
+mode: enforce
+default_action: log
+content_injected: warn
+contact: security@site.example
+scan_wait: 10s
+pending_passes: 3
+prolog_refuse: true
+suppress: {kernel_headers: false}
+scan_states: {pending: log, unscannable: {malformed: block}}
+failure: {agent_unreachable: block}
+rules:
+  - {id: a, when: {severity: ">= high", fixable: true, kev: false, package: [a, "b*"]}, action: warn, message: m}
+  - {id: b, when: {count: {severity: [low], kev: true, over: 3}, distro: {eol: true, for: ">= 9d"}}, action: block}
+  - {id: c, when: {package: {name: x, source: [y], manager: [dpkg, rpm]}}, on_unknown: match, action: log}
+  - {id: d, when: {distro: {eol: true, within: 5d, id: [debian, ubuntu], version: "11"}}, action: log}
+  - {id: e, when: {severity: " = Unknown "}, action: log}
+scopes:
+  - id: s
+    match: {user: a, group: [b], account: [c], partition: d}
+    set: {mode: audit, default_action: allow, scan_states: {unscannable: log}, failure: {}, rules: {a: block}}
+"""
+"""A policy that uses every key of the vocabulary."""
+
+
+def policy(text: str, *more: str) -> Policy:
+    """Return the policy of a main file, and drop-ins, with these contents; `schema` is put on top."""
+    names = ("policy.yaml", *(f"policy.d/{number}.yaml" for number in range(len(more))))
+    contents = (f"schema: sifgate.policy/v1\n{content}".encode() for content in (text, *more))
+    pairs = zip(names, contents, strict=True)
+    return policy_from([yamlfile.parse(content, name, failure=PolicyError) for name, content in pairs])
+
+
+def finding(**fields: Any) -> Finding:
+    """Return a finding of git 1.0; `fixed_version=""` for one without a fix."""
+    given = {
+        "vulnerability": "CVE-2025-48384",
+        "package": "git",
+        "version": "1.0",
+        "severity": Severity.HIGH,
+        "source": "git",
+        "manager": "dpkg",
+        "fixed_version": "1.1",
+    }
+    return Finding(**(given | fields))
+
+
+def standing(*findings: Finding, state: ScanState = ScanState.KNOWN, **fields: Any) -> Standing:
+    """Return the standing of a Debian 11 image with these findings; `fields` go into its verdict."""
+    given: dict[str, Any] = {
+        "coverage": Coverage(distribution="Debian GNU/Linux 11 (bullseye)", advisories=True),
+        "os_release": OsRelease(id="debian", version_id="11", codename="bullseye"),
+        "end_of_life": EndOfLife(product="debian", eol="2024-08-14", lts="2026-08-31"),
+        "generation": Generation(id="g1", kev="2026-08-01"),
+    }
+    verdict = Verdict(fingerprint=FINGERPRINT, state=state, findings=findings, **(given | fields))
+    return Standing(state=state, verdict=verdict, fingerprint=FINGERPRINT, digest="sha256:" + "0" * 64)
+
+
+def launch(**fields: Any) -> LaunchEvent:
+    """Return alice's launch of her image through SPANK; `fields` replace or add."""
+    given: dict[str, Any] = {
+        "door": Door.SPANK,
+        "requester": Requester(uid=1000, user="alice", groups=("alice", "bio"), trusted=True),
+        "reference": ImageReference("sci.sif", ReferenceKind.PATH, "/scratch/alice/sci.sif"),
+        "job": JobFacts(job_id=7, step_id=0, partition="batch", account="bio01"),
+    }
+    return LaunchEvent(**(given | fields))
+
+
+def standing_of_case(image: Mapping[str, Any]) -> Standing:
+    """Return the standing that the `image` of a case describes."""
+    cause = FailureCause(image["failure"]) if "failure" in image else None
+    state = ScanState(image["state"]) if "state" in image else None
+    unscannable = UnscannableCause(image["unscannable"]) if "unscannable" in image else None
+    if "findings" not in image:
+        return Standing(state=state, cause=cause, unscannable=unscannable, detail=image.get("detail", ""))
+    name, _, version = image.get("distro", "debian 11").partition(" ")
+    made = standing(
+        *map(_finding_of_case, image["findings"]),
+        state=state or ScanState.KNOWN,
+        os_release=OsRelease(id=name, version_id=version),
+        end_of_life=EndOfLife(eol=image.get("eol", ""), lts=image.get("lts", "")),
+        generation=Generation(id="g1", kev=image.get("kev_catalogue", "2026-08-01")),
+    )
+    return msgspec.structs.replace(made, cause=cause)
+
+
+def launch_of_case(described: Mapping[str, Any]) -> LaunchEvent:
+    """Return the launch that the `launch` of a case describes."""
+    requester = Requester(
+        uid=1000,
+        user=described.get("user", "alice"),
+        groups=tuple(described.get("groups", ())),
+        trusted=described.get("trusted", True),
+    )
+    job = JobFacts(partition=described.get("partition", ""), account=described.get("account", ""))
+    return launch(requester=requester, job=job, content_injected=tuple(described.get("injected", ())))
+
+
+def words(actions: Iterable[Any]) -> list[str]:
+    """Return the ids of the rules that gave reasons, in order."""
+    return [reason.rule for reason in actions]
+
+
+def _finding_of_case(described: Mapping[str, Any]) -> Finding:
+    return finding(
+        vulnerability=described["cve"],
+        package=described.get("package", "git"),
+        source=described.get("source", ""),
+        manager=described.get("manager", "dpkg"),
+        severity=Severity.parse(described.get("severity", "unknown")),
+        fixed_version=described.get("fixed", ""),
+        kev=described.get("kev", False),
+    )
