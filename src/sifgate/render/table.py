@@ -9,20 +9,22 @@ scanner could see.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TextIO
+from typing import Literal, NamedTuple, TextIO
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from sifgate.model.finding import Finding, Severity
+from sifgate.model.finding import Finding
 from sifgate.model.verdict import ScanState, Standing, Verdict
 from sifgate.render.documents import divide, summary
 from sifgate.render.escape import printable
 
-_PIPE_WIDTH = 4096
-_COLOURS = {Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM: "yellow"}
+_COLOURS = {
+    "Critical": "bold red",
+    "High": "red",
+    "Medium": "yellow",
+    "KEV": "bold red",
+    "block": "red",
+    "warn": "yellow",
+}
+"""Cells that are coloured on a terminal."""
 
 
 class Column(NamedTuple):
@@ -34,34 +36,43 @@ class Column(NamedTuple):
     """Whether its text may go over several lines of a terminal."""
 
 
-def console(stream: TextIO) -> Console:
-    """Return a console that colours and folds on terminals only."""
-    terminal = stream.isatty()
-    return Console(
-        file=stream,
-        width=None if terminal else _PIPE_WIDTH,
-        force_terminal=terminal,
-        color_system="auto" if terminal else None,
-        markup=False,
-        highlight=False,
-        emoji=False,
-        soft_wrap=not terminal,
-    )
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], stream: TextIO) -> None:
+    """Print a table with a header line; cells are escaped here."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    if stream.isatty():
+        _print_folded(columns, cells, stream)
+    else:
+        _print_lines(columns, cells, stream)
 
 
-def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]], stream: TextIO) -> None:
-    """Print a table with a header line."""
-    table = Table(box=box.SIMPLE_HEAD if stream.isatty() else None, pad_edge=False, show_edge=False)
+def _print_lines(columns: Sequence[Column], rows: list[list[str]], stream: TextIO) -> None:
+    """Print one row a line, columns aligned, nothing cut."""
+    lines = [[column.title.upper() for column in columns], *rows]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
+    for line in lines:
+        padded = [
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        ]
+        print("  ".join(padded).rstrip(), file=stream)
+
+
+def _print_folded(columns: Sequence[Column], rows: list[list[str]], stream: TextIO) -> None:
+    """Print a coloured table folded to the terminal's width (NO_COLOR is obeyed by rich)."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
+        justify: Literal["left", "right"] = "right" if column.right else "left"
         table.add_column(
-            Text(column.title.upper()),
-            justify="right" if column.right else "left",
-            overflow="fold",
-            no_wrap=not column.fold or not stream.isatty(),
+            Text(column.title.upper()), justify=justify, overflow="fold", no_wrap=not column.fold
         )
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
-    console(stream).print(table)
+        table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
+    Console(file=stream, markup=False, highlight=False, emoji=False).print(table)
 
 
 FINDING_COLUMNS = (
@@ -89,12 +100,12 @@ def print_report(image: str, standing: Standing, suppressed: tuple[int, ...], st
         print(printable(sentence), file=stream)
 
 
-def _row(finding: Finding) -> tuple[str | Text, ...]:
+def _row(finding: Finding) -> tuple[str, ...]:
     return (
-        Text(finding.severity.label, style=_COLOURS.get(finding.severity, "")),
+        finding.severity.label,
         finding.vulnerability,
-        Text("KEV", style="bold red") if finding.kev else "",
-        finding.package if not finding.arch else f"{finding.package}:{finding.arch}",
+        "KEV" if finding.kev else "",
+        f"{finding.package}:{finding.arch}" if finding.arch else finding.package,
         finding.version,
         finding.fixed_version or "-",
         finding.link,
