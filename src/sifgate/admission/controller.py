@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The use case: one launch, from its image reference to the decision (design §6)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sifgate.admission.ports import Footing, Ports
+from sifgate.errors import Unresolved
+from sifgate.model.decision import Action, Decision, Reason
+from sifgate.model.image import ReferenceKind
+from sifgate.model.launch import LaunchEvent
+from sifgate.model.verdict import ScanState
+
+
+class Review(msgspec.Struct, frozen=True):
+    """What came out, and what it stands on."""
+
+    launch: LaunchEvent
+    footing: Footing
+    decision: Decision
+    own: Decision
+    """What this node would have decided; differs from `decision` where another node of the step was first."""
+
+
+async def review(launch: LaunchEvent, ports: Ports, *, patience: float) -> Review:
+    """Return the review of one launch; waits at most `patience` seconds for a scan."""
+    if launch.reference.kind is ReferenceKind.INSTANCE:
+        return _judged_when_it_started(launch, ports.judge.policy_digest)
+    footing = _bounded_pending(await _look(launch, ports, patience), launch, ports)
+    own = await ports.judge.decide(footing, launch)
+    decision = own
+    if launch.job.nodes > 1:
+        decision = await ports.steps.keep_first(launch, footing, own)
+        if decision.action is Action.BLOCK:
+            ports.steps.end(launch)
+    return Review(launch, footing, decision, own)
+
+
+async def _look(launch: LaunchEvent, ports: Ports, patience: float) -> Footing:
+    if launch.reference.kind is not ReferenceKind.PATH:
+        return Footing(state=ScanState.UNRESOLVED, detail=_NOT_A_FILE[launch.reference.kind])
+    try:
+        descriptor = await ports.shim.open(launch.reference, launch.cwd)
+    except Unresolved as error:
+        return Footing(state=ScanState.UNRESOLVED, detail=str(error))
+    known = ports.images.recall(descriptor)
+    if known is not None:
+        return known
+    return await ports.images.find_out(descriptor, launch, patience)
+
+
+def _bounded_pending(footing: Footing, launch: LaunchEvent, ports: Ports) -> Footing:
+    if footing.state is not ScanState.PENDING or ports.passes.take(launch.requester.uid, launch.reference.path):
+        return footing
+    return msgspec.structs.replace(footing, state=ScanState.PENDING_EXHAUSTED)
+
+
+def _judged_when_it_started(launch: LaunchEvent, policy_digest: str) -> Review:
+    reason = Reason("instance", Action.LOG, "a running instance: its image was judged when it started")
+    decision = Decision(Action.LOG, Action.LOG, (reason,), policy_digest=policy_digest)
+    return Review(launch, Footing(), decision, decision)
+
+
+_NOT_A_FILE = {
+    ReferenceKind.TRANSPORT: "not a file: the runtime would fetch or convert the image itself",
+    ReferenceKind.UNKNOWN: "the command line cannot be understood",
+}

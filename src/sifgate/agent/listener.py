@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The socket: accepts conversations, bounded in all and per user, and hands each to its session."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from sifgate import fsguard, wire
+from sifgate.agent.loop import Loop
+from sifgate.agent.peer import Peer, peer_of
+from sifgate.agent.session import IDLE_LIMIT, Session, Verb
+from sifgate.errors import ConfigError
+
+BACKLOG = 4096
+ACCEPTS = 256
+"""Connections taken in one turn, so that those already talking are heard in between."""
+SWEEP_EVERY = 2.0
+_BUSY = wire.encode("error", [("code", b"busy"), ("text", b"too many conversations")])
+_SD_LISTEN_FDS_START = 3
+
+
+def bind(path: Path) -> socket.socket:
+    """Return the listening socket: systemd's if it hands one over, else a new one at `path` (mode 0666).
+
+    Raises ConfigError where others could replace it, or an agent is listening there already.
+    """
+    handed = _from_systemd()
+    if handed is not None:
+        return handed
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    fsguard.check(path.parent, owner_uid=os.geteuid())
+    _remove_dead(path)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        listening.bind(str(path))
+        path.chmod(0o666)  # who may ask is judged by SO_PEERCRED
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    return listening
+
+
+def _from_systemd() -> socket.socket | None:
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        return None
+    listening = socket.socket(fileno=_SD_LISTEN_FDS_START)
+    if listening.family != socket.AF_UNIX or listening.type != socket.SOCK_SEQPACKET:
+        raise ConfigError("systemd's socket is not SOCK_SEQPACKET", hint="ListenSequentialPacket= in the socket unit")
+    listening.setblocking(False)
+    os.set_inheritable(listening.fileno(), False)
+    return listening
+
+
+def _remove_dead(path: Path) -> None:
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ConfigError(f"{path}: is not a socket", hint="move it away")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        probe.settimeout(1.0)
+        with contextlib.suppress(ConnectionRefusedError):
+            probe.connect(str(path))
+            raise ConfigError(f"{path}: an agent is listening here already", hint="end it first")
+    path.unlink()
+
+
+class Listener:
+    """Accepts and counts."""
+
+    def __init__(
+        self, listening: socket.socket, loop: Loop, verb_of: Callable[[str], Verb | None], *, total: int, per_user: int
+    ) -> None:
+        self._listening = listening
+        self._loop = loop
+        self._verb_of = verb_of
+        self._total = total
+        self._per_user = per_user
+        self._sessions: dict[int, Session] = {}
+        self._by_user: Counter[int] = Counter()
+        self.accepted = 0
+        self.turned_away = 0
+        loop.watch(listening.fileno(), self._accept)
+        loop.later(SWEEP_EVERY, self._sweep)
+
+    @property
+    def open(self) -> int:
+        """Conversations right now."""
+        return len(self._sessions)
+
+    def close(self) -> None:
+        """Accept no more, and hang up on everybody."""
+        self._loop.forget(self._listening.fileno())
+        self._listening.close()
+        for session in list(self._sessions.values()):
+            session.close()
+
+    def _accept(self, _events: int) -> None:
+        for _ in range(ACCEPTS):
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:  # nobody waits any more, or no descriptor is free: the sweep makes room
+                return
+            connection.setblocking(False)
+            peer = peer_of(connection)
+            if self._has_room(peer):
+                self._welcome(connection, peer)
+            else:
+                self.turned_away += 1
+                with contextlib.suppress(OSError):
+                    connection.send(_BUSY)
+                connection.close()
+
+    def _has_room(self, peer: Peer) -> bool:
+        if len(self._sessions) >= self._total:
+            return False
+        return peer.uid == 0 or self._by_user[peer.uid] < self._per_user
+
+    def _welcome(self, connection: socket.socket, peer: Peer) -> None:
+        session = Session(connection, peer, self._loop, self._verb_of, self._gone)
+        descriptor = connection.fileno()
+        self._sessions[descriptor] = session
+        self._by_user[peer.uid] += 1
+        self.accepted += 1
+        self._loop.watch(descriptor, partial(_readable, session))
+        session.readable()  # the question is mostly there already
+
+    def _gone(self, session: Session) -> None:
+        descriptor = session.fileno
+        self._loop.forget(descriptor)
+        self._sessions.pop(descriptor, None)
+        self._by_user[session.peer.uid] -= 1
+        if not self._by_user[session.peer.uid]:
+            del self._by_user[session.peer.uid]
+
+    def _sweep(self) -> None:
+        latest = time.monotonic() - IDLE_LIMIT
+        for session in list(self._sessions.values()):
+            if session.awaited and session.heard < latest:
+                session.timed_out()
+        self._loop.later(SWEEP_EVERY, self._sweep)
+
+
+def _readable(session: Session, _events: int) -> None:
+    session.readable()

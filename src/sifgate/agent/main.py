@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's process: `python -m sifgate.agent.main [--root DIR]`.
+
+Says `sifgate agent listening on SOCKET` when it is ready; SIGHUP reads policy and settings anew and reopens the log;
+SIGTERM and SIGINT end it cleanly. Exit code 2: settings or files that cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import resource
+import signal
+import socket
+import sys
+
+from sifgate.agent.wiring import Agent, read_settings
+from sifgate.config import Places
+from sifgate.errors import ConfigError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the agent until it is told to end; return its exit code."""
+    options = _options(arguments)
+    places = Places.here(options.root)
+    _prepare_process()
+    try:
+        agent = Agent(places, read_settings(places))
+    except (ConfigError, OSError) as error:
+        print(f"sifgate agent: {error}", file=sys.stderr)  # noqa: T201 - nobody else can be told
+        if isinstance(error, ConfigError) and error.hint:
+            print(f"  {error.hint}", file=sys.stderr)  # noqa: T201 - the same
+        return 2
+    _handle_signals(agent)
+    agent.start()
+    if agent.holder.problem:
+        print(f"sifgate agent: policy not in force: {agent.holder.problem}", file=sys.stderr)  # noqa: T201 - the same
+    print(f"sifgate agent listening on {agent.socket_path}", flush=True)  # noqa: T201 - who started it waits for this
+    _notify("READY=1")
+    try:
+        agent.loop.run()
+    finally:
+        _notify("STOPPING=1")
+        agent.close()
+    return 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="sifgate agent", description="judges container launches on this node")
+    parser.add_argument("--root", default="", metavar="DIR", help="keep all files below one directory (for trials)")
+    return parser.parse_args(arguments)
+
+
+def _prepare_process() -> None:
+    os.umask(0o022)
+    signal.signal(signal.SIGIO, signal.SIG_IGN)  # a broken read lease is looked at, not waited for
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most if most != resource.RLIM_INFINITY and most < 1 << 20 else 1 << 20
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def _handle_signals(agent: Agent) -> None:
+    def end(_number: int, _frame: object) -> None:
+        agent.loop.stop()
+
+    def again(_number: int, _frame: object) -> None:
+        _notify("RELOADING=1")
+        agent.loop.soon(lambda: _reload(agent))
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGHUP, again)
+
+
+def _reload(agent: Agent) -> None:
+    promise = agent.loop.offload(agent.reload, quick=True)
+
+    def over() -> None:
+        problem = promise.result()
+        if problem:
+            print(f"sifgate agent: kept the last good policy: {problem}", file=sys.stderr, flush=True)  # noqa: T201 - the service's log
+        _notify("READY=1")
+
+    promise.waiter = over
+
+
+def _notify(state: str) -> None:
+    """Tell systemd (sd_notify(3)), where it listens."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier:
+        notifier.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An `ask` message and its peer → launches; what a peer only claims is kept apart from what counts."""
+
+from __future__ import annotations
+
+import os.path
+from functools import lru_cache
+
+import msgspec
+
+from sifgate.agent.peer import Names, Peer
+from sifgate.errors import ProtocolError
+from sifgate.model.image import ImageReference, ReferenceKind
+from sifgate.model.launch import Door, JobFacts, LaunchEvent, Requester
+from sifgate.origin.sighting import RawLaunch, Sighting
+from sifgate.origin.slurm import sightings
+from sifgate.wire import Message
+
+_JOB_TEXTS = ("node", "partition", "account", "qos", "reservation")
+_CLAIMS = ("door", "uid", "gid", "job", "step", "nodes", *_JOB_TEXTS)
+_REASON_LIMIT = 1024
+_NAME_LIMIT = 256
+_DOORS = {door.value: door for door in Door}
+_REMEMBERED_WORDS = 4096
+"""Bytes of a launch whose parse is worth remembering; longer ones are rare and would fill the memory."""
+
+
+class Asker(msgspec.Struct, frozen=True):
+    """Who asks, for whom, through which door; the same for all launches of one message."""
+
+    door: Door
+    requester: Requester
+    job: JobFacts
+    claimed: dict[str, str]
+
+
+def uid_of(message: Message, peer: Peer) -> int:
+    """Return the user that the launch is for; raises ProtocolError for a number that is none."""
+    return peer.uid if peer.uid else _bounded(message, "uid", 0, 2**32 - 2)
+
+
+def asker_of(message: Message, peer: Peer, names: Names, cgroup_job: JobFacts) -> Asker:
+    """Return who asks. `cgroup_job` counts for peers that are not root; raises ProtocolError for bad numbers."""
+    if peer.uid:
+        requester = Requester(peer.uid, peer.gid, names.user, names.groups)
+        claimed = {key: message.text(key)[:_NAME_LIMIT] for key in _CLAIMS if message.first(key)}
+        return Asker(Door.CLI, requester, cgroup_job, claimed)
+    uid = uid_of(message, peer)
+    requester = Requester(uid, _bounded(message, "gid", -1, 2**32 - 2), names.user, names.groups, trusted=True)
+    door = _DOORS.get(message.text("door", "cli"))
+    if door is None:
+        raise ProtocolError(f"unknown door {message.text('door')!r}")
+    return Asker(door, requester, _job(message), {})
+
+
+def _job(message: Message) -> JobFacts:
+    if not message.first("job"):
+        return JobFacts()
+    node, partition, account, qos, reservation = (message.text(key)[:_NAME_LIMIT] for key in _JOB_TEXTS)
+    return JobFacts(
+        job_id=_bounded(message, "job", 0, 2**32),
+        step_id=_bounded(message, "step", -1, 2**32),
+        node=node,
+        nodes=_bounded(message, "nodes", 1, 2**24),
+        partition=partition,
+        account=account,
+        qos=qos,
+        reservation=reservation,
+    )
+
+
+def _bounded(message: Message, key: str, least: int, most: int) -> int:
+    value = message.number(key, least)
+    if not least <= value <= most:
+        raise ProtocolError(f"field {key}: {value} is not between {least} and {most}")
+    return value
+
+
+def launches_of(message: Message, asker: Asker) -> tuple[LaunchEvent, ...]:
+    """Return the launches that a message tells of; none where no known runtime is started."""
+    cwd = message.text("cwd")
+    reason = message.text("reason")[:_REASON_LIMIT]
+    return tuple(
+        LaunchEvent(
+            door=asker.door,
+            requester=asker.requester,
+            reference=sighting.reference,
+            job=asker.job,
+            cwd=cwd,
+            argv=sighting.argv,
+            content_injected=sighting.content_injected,
+            reason=reason,
+            claimed=asker.claimed,
+        )
+        for sighting in _seen(message, cwd)
+    )
+
+
+def _seen(message: Message, cwd: str) -> tuple[Sighting, ...]:
+    if message.first("truncated"):
+        reference = ImageReference("(a launch too long to send)", ReferenceKind.UNKNOWN)
+        return (Sighting(reference),)
+    path = message.first("path")
+    if path:
+        return (Sighting(_named(path, cwd)),)
+    words = tuple((key, value) for key, value in message.fields if key in _RAW)
+    if sum(len(value) for _, value in words) > _REMEMBERED_WORDS:
+        return _parse(words)
+    return _remembered(words)
+
+
+_RAW = frozenset({"arg", "env", "cwd", "multiprog", "script"})
+
+
+def _parse(words: tuple[tuple[str, bytes], ...]) -> tuple[Sighting, ...]:
+    message = Message("ask", words)
+    environment = (value.decode("utf-8", "surrogateescape").partition("=") for value in message.every("env"))
+    return sightings(
+        RawLaunch(
+            argv=tuple(value.decode("utf-8", "surrogateescape") for value in message.every("arg")),
+            env={name: value for name, _, value in environment},
+            cwd=message.text("cwd"),
+            multiprog=message.first("multiprog") == b"1",
+            script=message.text("script"),
+        )
+    )
+
+
+_remembered = lru_cache(maxsize=2048)(_parse)
+
+
+def _named(path: bytes, cwd: str) -> ImageReference:
+    text = path.decode("utf-8", "surrogateescape")
+    if not text.startswith("/") and not cwd.startswith("/"):
+        return ImageReference(text, ReferenceKind.UNKNOWN)
+    return ImageReference(text, ReferenceKind.PATH, os.path.join(cwd, text))

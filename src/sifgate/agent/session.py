@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One conversation: ask → open → opened → wait … → decision (docs/protocol.md §1), as a small state machine.
+
+Its coroutine is one of the verbs of `agent.verbs` or a launch (`agent.launch`); this file owns turns, descriptors and
+the signs of life, and knows nothing of images or policy.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from sifgate import wire
+from sifgate.agent.identity import check_received
+from sifgate.agent.loop import Loop
+from sifgate.agent.peer import Peer
+from sifgate.agent.turns import Promise, drive
+from sifgate.errors import ProtocolError, SifgateError, Unresolved
+from sifgate.model.image import ImageReference
+
+SIGN_OF_LIFE = 1.0
+"""Seconds between two `wait` turns: half of what a shim bears."""
+IDLE_LIMIT = 10.0
+"""Seconds that a peer may keep the agent waiting for its next message."""
+DESCRIPTORS_LIMIT = 32
+"""Images of one conversation."""
+
+Verb = Callable[["Session", wire.Message], Coroutine[Promise[Any], None, None]]
+
+
+class Session:
+    """One connection; used from the loop only."""
+
+    __slots__ = ("_busy", "_close", "_connection", "_loop", "_opening", "_verb_of", "arrived", "closed", "descriptors", "heard", "peer")
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        peer: Peer,
+        loop: Loop,
+        verb_of: Callable[[str], Verb | None],
+        close: Callable[[Session], None],
+    ) -> None:
+        self._connection = connection
+        self.peer = peer
+        self._loop = loop
+        self._verb_of = verb_of
+        self._close = close
+        self._busy = False
+        self._opening: Promise[int] | None = None
+        self.descriptors: list[int] = []
+        self.arrived = 0.0
+        """Monotonic time of the question."""
+        self.heard = time.monotonic()
+        """Monotonic time since which the agent waits for the peer."""
+        self.closed = False
+
+    @property
+    def fileno(self) -> int:
+        """Return the connection's descriptor."""
+        return self._connection.fileno()
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the agent waits for the peer's next message."""
+        return not self._busy or self._opening is not None
+
+    def readable(self) -> None:
+        """Take what has arrived."""
+        try:
+            data, descriptors = wire.receive(self._connection)
+        except BlockingIOError:
+            return
+        except (OSError, ProtocolError) as error:
+            self.refuse("protocol", str(error))
+            return
+        if not data:
+            wire.close_all(descriptors)
+            self.close()
+            return
+        try:
+            self._take(wire.decode(data), descriptors)
+        except ProtocolError as error:
+            wire.close_all(descriptors)
+            self.refuse("protocol", str(error))
+
+    def _take(self, message: wire.Message, descriptors: list[int]) -> None:
+        if self._opening is not None:
+            if message.verb != "opened":
+                raise ProtocolError(f"{message.verb!r} where `opened` was expected")
+            self._opened(self._opening, message, descriptors)
+            return
+        verb = None if self._busy else self._verb_of(message.verb)
+        if verb is None:
+            raise ProtocolError(f"{message.verb!r} is no verb, or out of turn")
+        if descriptors:
+            raise ProtocolError(f"{message.verb!r} carries no descriptors")
+        self._busy = True
+        self.arrived = time.monotonic()
+        drive(verb(self, message), _ended, self._failed)
+        if not self.closed:
+            self._loop.later(SIGN_OF_LIFE, self._alive)
+
+    def open(self, reference: ImageReference, cwd: str) -> Promise[int]:
+        """Ask the shim for a descriptor of the image; the session closes it at its end. See the port `Shim`."""
+        promise: Promise[int] = Promise()
+        if len(self.descriptors) >= DESCRIPTORS_LIMIT:
+            promise.fail(Unresolved("too many images in one launch"))
+            return promise
+        self._opening = promise
+        self.heard = time.monotonic()
+        path = reference.path.encode("utf-8", "surrogateescape")
+        self.send("open", [("path", path), ("cwd", cwd.encode("utf-8", "surrogateescape"))])
+        return promise
+
+    def _opened(self, promise: Promise[int], message: wire.Message, descriptors: list[int]) -> None:
+        self._opening = None
+        if message.first("errno"):
+            wire.close_all(descriptors)
+            number = message.number("errno")
+            promise.fail(Unresolved(f"cannot be opened: {os.strerror(number) if 0 < number < 4096 else number}"))  # noqa: PLR2004 - MAX_ERRNO
+            return
+        self.descriptors += descriptors
+        if len(descriptors) != 1:
+            promise.fail(Unresolved(f"the shim sent {len(descriptors)} descriptors (expected 1)"))
+            return
+        try:
+            check_received(descriptors[0])
+        except Unresolved as error:
+            promise.fail(error)
+        except OSError as error:
+            promise.fail(Unresolved(f"cannot be looked at: {error.strerror}"))
+        else:
+            promise.keep(descriptors[0])
+
+    def timed_out(self) -> None:
+        """Go on without the peer: an image that hangs when it is opened is `unresolved`, a silent peer is hung up on."""
+        if self._opening is None:
+            self.refuse("timeout", "nothing was heard in time")
+            return
+        opening, self._opening = self._opening, None
+        opening.fail(Unresolved("could not be opened in time"))
+
+    def wait(self, text: str = "") -> None:
+        """Give a sign of life, with a line for the user's terminal or without."""
+        self.send("wait", [("text", text.encode("utf-8", "replace"))])
+
+    def finish(self, verb: str, fields: list[tuple[str, bytes]]) -> None:
+        """Say the last word and hang up."""
+        if self.closed:
+            return
+        try:
+            data = wire.encode(verb, fields, limit=wire.ANSWER_LIMIT)
+        except ProtocolError as error:
+            data = wire.encode("error", [("code", b"too_large"), ("text", str(error).encode())])
+        self._send(data)
+        self.close()
+
+    def refuse(self, code: str, text: str) -> None:
+        """Answer `error` and hang up."""
+        self.finish("error", [("code", code.encode()), ("text", text.encode("utf-8", "replace")[:1000])])
+
+    def send(self, verb: str, fields: list[tuple[str, bytes]]) -> None:
+        """Say something; a peer that does not listen is hung up on."""
+        if not self.closed:
+            self._send(wire.encode(verb, fields))
+
+    def close(self) -> None:
+        """Hang up, close the images, and drop the question if it is still open."""
+        if self.closed:
+            return
+        self.closed = True
+        self._close(self)
+        self._connection.close()
+        wire.close_all(self.descriptors)
+        self.descriptors = []
+        if self._opening is not None:
+            opening, self._opening = self._opening, None
+            opening.fail(Unresolved("the shim hung up"))
+
+    def _send(self, data: bytes) -> None:
+        try:
+            wire.send(self._connection, data)
+        except OSError as error:
+            if error.errno not in _HUNG_UP:
+                raise
+            self.close()
+
+    def _alive(self) -> None:
+        if self.closed:
+            return
+        if self._opening is None:
+            self.wait()
+        self._loop.later(SIGN_OF_LIFE, self._alive)
+
+    def _failed(self, error: Exception) -> None:
+        code = error.code if isinstance(error, SifgateError) else "internal"
+        text = str(error) if isinstance(error, SifgateError) else f"{type(error).__name__}: {error}"
+        self.refuse(code, text)
+
+
+_HUNG_UP = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EAGAIN, errno.ENOBUFS, errno.EBADF})
+
+
+def _ended(_: None) -> None:
+    """Take the end of a conversation, which has said its last word itself."""

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's composition root: settings and places in, a running agent out; the only file that knows all the parts."""
+
+from __future__ import annotations
+
+import grp
+import os
+import platform
+import pwd
+import socket
+import time
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import msgspec
+import psutil
+
+from sifgate import fsguard
+from sifgate.agent.cache import Cache
+from sifgate.agent.inspect import Extract, Inspector
+from sifgate.agent.journal import Journal
+from sifgate.agent.judge import Judge, PolicyHolder, Verdicts
+from sifgate.agent.launch import Launches
+from sifgate.agent.listener import Listener, bind
+from sifgate.agent.loop import Loop
+from sifgate.agent.memo import Memo, boot_id
+from sifgate.agent.mounts import Mounts
+from sifgate.agent.peer import NameCache
+from sifgate.agent.remote import Remote, check_files
+from sifgate.agent.scans import Scans
+from sifgate.agent.shares import FairShares, PendingPasses
+from sifgate.agent.shipper import Shipper
+from sifgate.agent.steps import Steps
+from sifgate.agent.verbs import Verbs
+from sifgate.audit.log import AuditLog
+from sifgate.config import AuditSettings, Places, Settings, load_settings, server_from_engine
+from sifgate.errors import ConfigError
+from sifgate.image.worker import sandbox_layers
+
+
+SLIM_VERSION = 1
+
+
+def read_settings(places: Places) -> Settings:
+    """Return the settings, the server's taken from the engine where none is named; raises ConfigError."""
+    path = places.etc / "sifgate.yaml"
+    if path.exists():
+        fsguard.check(path, owner_uid=os.geteuid())
+    settings = load_settings(path)
+    if not settings.server.url:
+        announced = places.run / "server.json"
+        if announced.exists():
+            fsguard.check(announced, owner_uid=os.geteuid())
+        settings = msgspec.structs.replace(settings, server=server_from_engine(places.run))
+    check_files(settings.server)
+    return settings
+
+
+class Agent:
+    """All parts of one agent, joined."""
+
+    def __init__(self, places: Places, settings: Settings, *, extract: Extract | None = None) -> None:
+        self.places = places
+        self.settings = settings
+        self.started = time.time()
+        own = settings.agent
+        self.socket_path = places.run / "agent.sock"
+        self.loop = Loop()
+        places.log.mkdir(mode=0o755, parents=True, exist_ok=True)
+        fsguard.check(places.log, owner_uid=os.geteuid())
+        self.log = AuditLog(places.log / "audit.jsonl", group=_group_id(settings.audit))
+        self.journal = Journal(self.log, self.loop)
+        self.mounts = Mounts(own.file_systems, own.network_file_systems)
+        self.memo = Memo(self.mounts, SLIM_VERSION, own.unleased_life)
+        self.cache = Cache(places.state / "agent" / "verdicts.sqlite", boot=boot_id(), limit_bytes=own.cache_bytes)
+        for key, fingerprint, end in self.cache.files():
+            self.memo.restore(key, fingerprint, end)
+        self.remote = Remote(settings.server)
+        quick = partial(self.loop.offload, quick=True)
+        self.holder = PolicyHolder(places.etc / "policy.yaml", places.etc / "posture")
+        self.judge = Judge(self.holder, Verdicts(self.cache), quick)
+        shares = FairShares(own.shares)
+        self.inspector = Inspector(
+            self.memo,
+            self.mounts,
+            self.cache,
+            workers=own.workers,
+            uid=_worker_uid(own.worker_uid),
+            extract_one=extract,
+        )
+        self.scans = Scans(
+            self.loop,
+            self.memo,
+            self.cache,
+            self.judge.verdicts,
+            self.remote,
+            self.inspector,
+            shares,
+            refresh_after=own.refresh_after,
+            stale_after=own.stale_after,
+        )
+        self.steps = Steps(self.remote, own.scancel, self.loop.offload, self.loop.offload)
+        names = NameCache(quick)
+        self.launches = Launches(
+            node=socket.gethostname(),
+            loop=self.loop,
+            judge=self.judge,
+            scans=self.scans,
+            steps=self.steps,
+            passes=PendingPasses(lambda: self.holder.policy.pending_passes),
+            shares=shares,
+            names=names,
+            journal=self.journal,
+            deadline=own.deadline,
+        )
+        self.verbs = Verbs(
+            loop=self.loop,
+            launches=self.launches,
+            judge=self.judge,
+            scans=self.scans,
+            names=names,
+            log_path=self.log.path,
+            audit_group=settings.audit.group,
+            own_uid=os.geteuid(),
+            status=self.status,
+            reload=self.reload,
+        )
+        self.shipper = Shipper(
+            self.log.path,
+            places.state / "agent" / "shipped.json",
+            self.remote,
+            batch=settings.audit.batch,
+            spool_bytes=settings.audit.spool_bytes,
+        )
+        self.listener = Listener(
+            bind(self.socket_path),
+            self.loop,
+            self.verbs.find,
+            total=own.connections,
+            per_user=own.shares.connections,
+        )
+        self.loop.turn_end = self.journal.flush
+
+    def start(self) -> None:
+        """Load the policy and begin to ship; what is wrong with the policy is a posture, not a reason to stay away."""
+        self.reload()
+        if self.settings.audit.ship and self.settings.server.url:
+            self.shipper.start()
+
+    def reload(self) -> str:
+        """Read policy and settings anew, as SIGHUP asks; return what is wrong, empty if nothing is."""
+        problem = self.holder.reload()
+        try:
+            self.remote.settings = read_settings(self.places).server
+        except ConfigError as error:
+            problem = problem or str(error)
+        self.loop.soon(self.log.reopen_if_rotated)  # type: ignore[arg-type]  # its answer matters to nobody here
+        return problem
+
+    def close(self) -> None:
+        """Hang up, write everything down, and let go."""
+        self.scans.stopping.set()
+        self.listener.close()
+        self.journal.flush()
+        self.shipper.stop()
+        self.log.close()
+        self.loop.close()
+        self.cache.close()
+        self.socket_path.unlink(missing_ok=True)
+
+    def status(self) -> dict[str, Any]:
+        """Return what `sifgate status` shows of the agent."""
+        policy = self.holder.policy
+        return {
+            "version": own_version(),
+            "python": platform.python_version(),
+            "node": self.launches.node,
+            "pid": os.getpid(),
+            "uptime_s": round(time.time() - self.started),
+            "resident_bytes": psutil.Process().memory_info().rss,
+            "enforces": os.geteuid() == 0,
+            "policy": {
+                "digest": policy.digest,
+                "mode": policy.stance.mode.value,
+                "files": list(policy.files),
+                "problem": self.holder.problem,
+                "posture_problem": self.holder.posture_problem,
+            },
+            "server": {
+                "url": self.settings.server.url,
+                "reachable": self.remote.reachable,
+                "calls": self.remote.calls,
+            },
+            "decisions": dict(self.launches.decided),
+            "connections": {
+                "open": self.listener.open,
+                "accepted": self.listener.accepted,
+                "turned_away": self.listener.turned_away,
+            },
+            "cache": {
+                "verdicts": len(self.cache),
+                "files": len(self.memo),
+                "thrown_away": self.cache.thrown_away,
+            },
+            "scans": {
+                "in_flight": self.scans.in_flight,
+                "finished": self.scans.finished,
+                "extractions": self.inspector.extractions,
+            },
+            "steps_ended": self.steps.ended,
+            "audit": {
+                "path": str(self.log.path),
+                "lines": self.log.lines,
+                "failures": self.log.failures,
+                "unwritable": self.log.failing,
+                "unshipped_bytes": self.shipper.lag,
+                "shipped": self.shipper.cursor.shipped,
+                "skipped": self.shipper.cursor.skipped,
+                "ship_problem": self.shipper.problem,
+            },
+            "sandbox": sandbox_layers(),
+        }
+
+
+def own_version() -> str:
+    """Return the version of sifgate."""
+    try:
+        return version("sifgate")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _group_id(settings: AuditSettings) -> int:
+    if not settings.group:
+        return -1
+    try:
+        return grp.getgrnam(settings.group).gr_gid
+    except KeyError as error:
+        raise ConfigError(f"audit.group: there is no group {settings.group!r}") from error
+
+
+def _worker_uid(configured: int) -> int | None:
+    """Return the user id of workers; None where only root could give them one."""
+    if os.geteuid() != 0:
+        return None
+    if configured >= 0:
+        return configured
+    try:
+        return pwd.getpwnam("nobody").pw_uid
+    except KeyError:
+        return 65_534
