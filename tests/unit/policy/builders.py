@@ -67,7 +67,7 @@ def policy(text: str, *more: str) -> Policy:
 
 def finding(**fields: Any) -> Finding:
     """Return a finding of git 1.0; `fixed_version=""` for one without a fix."""
-    given = {
+    given: dict[str, Any] = {
         "vulnerability": "CVE-2025-48384",
         "package": "git",
         "version": "1.0",

@@ -173,9 +173,9 @@ def test_order_of_findings_does_not_count(site: Policy, known: Standing, event: 
 
 @LAW
 @given(
-    st.sampled_from(list(ScanState) + [None]),
-    st.sampled_from(list(FailureCause) + [None]),
-    st.sampled_from(list(UnscannableCause) + [None]),
+    st.sampled_from([*ScanState, None]),
+    st.sampled_from([*FailureCause, None]),
+    st.sampled_from([*UnscannableCause, None]),
 )
 def test_no_standing_without_a_verdict_is_clean(
     state: ScanState | None, cause: FailureCause | None, unscannable: UnscannableCause | None

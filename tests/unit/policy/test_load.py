@@ -156,13 +156,13 @@ REFUSED = {
         "names are exact",
     ),
     "scope names no rule": (
-        f"mode: audit\n{RULE}scopes: [{{id: s, match: {{user: a}}, set: {{rules: {{kef: log}}}}}}]\n",
+        f"mode: warn\n{RULE}scopes: [{{id: s, match: {{user: a}}, set: {{rules: {{kef: log}}}}}}]\n",
         "4:50",
         '(did you mean "kev"?)',
     ),
     "duplicate scope": (
-        f"mode: audit\n{RULE}scopes:\n- {{id: s, match: {{user: a}}, set: {{mode: warn}}}}\n"
-        "- {id: s, match: {user: b}, set: {mode: warn}}\n",
+        f"mode: audit\n{RULE}scopes:\n"
+        + "".join(f"- {{id: s, match: {{user: {user}}}, set: {{mode: warn}}}}\n" for user in "ab"),
         "6:8",
         'the scope id "s" is taken',
     ),
@@ -172,8 +172,7 @@ REFUSED = {
         "would loosen the decision",
     ),
     "a scope that loosens": (
-        f"mode: audit\n{RULE}scopes: [{{id: s, match: {{user: a}}, "
-        "set: {default_action: warn, rules: {kev: log}}}]\n",
+        f"mode: warn\n{RULE}scopes: [{{id: s, match: {{user: a}}, set: {{rules: {{kev: allow}}, default_action: log}}}}]\n",
         "4:41",
         "would loosen the decision",
     ),
@@ -208,7 +207,7 @@ def test_schema_must_be_named(tmp_path: Path, text: str) -> None:
 
 def test_missing_file_is_a_policy_error(tmp_path: Path) -> None:
     """The name of the file is in the error, whatever the system says."""
-    with pytest.raises(PolicyError, match="nowhere.yaml: cannot be read: No such file"):
+    with pytest.raises(PolicyError, match=r"nowhere\.yaml: cannot be read: No such file"):
         load_policy(tmp_path / "nowhere.yaml")
     with pytest.raises(PolicyError, match="cannot be read"):
         load_policy(tmp_path)

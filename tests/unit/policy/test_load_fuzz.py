@@ -27,15 +27,16 @@ PLACE = re.compile(r"^fuzz\.yaml:[0-9]+:[0-9]+: \S")
 VALIDATOR = Draft202012Validator(json.loads((ROOT / "src/sifgate/policy/schema.json").read_text()))
 
 NASTY_BYTES = (
-    b"\x00", b"\t", b"\r", b"\xff", b"\xed\xa0\x80", b"\xe2\x80\xae", b"\xef\xbb\xbf", b"&a ", b"*a", b"!!python/object:x ",
-    b"{", b"}", b"[", b"]", b": ", b"- ", b"\n", b"#", b"'", b'"', b"|\n", b">-\n", b"? ", b"<<: ", b"---\n", b"...\n",
-    b"%YAML 9.9\n", b"\\x", b"\\Uffffffff", b"~", b"[" * 200, b"{a: " * 100, b"9" * 5000, b"yes", b"0x1f", b"1e999", b".nan",
+    b"\x00", b"\t", b"\r", b"\xff", b"\xed\xa0\x80", b"\xe2\x80\xae", b"\xef\xbb\xbf", b"&a ", b"*a",
+    b"!!python/object:x ",     b"{", b"}", b"[", b"]", b": ", b"- ", b"\n", b"#", b"'", b'"', b"|\n", b">-\n", b"? ",
+    b"<<: ", b"---\n", b"...\n", b"~",
+    b"%YAML 9.9\n", b"\\x", b"\\Uffffffff", b"[" * 200, b"{a: " * 100, b"9" * 5000, b"yes", b"0x1f", b"1e999", b".nan",
 )  # fmt: skip
 NASTY_VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 10**30, 1.5, float("inf"), "", " ", "x" * 3000, "\x1b[31m", "\u202e", "2026-02-30", ">= high",
-    "= unknown", "block", "allow", "enforce", "known", "10s", "999999d", "99d", [], {}, [[]], [{}], [None], {"": 1}, {"id": 1},
+    None, True, False, 0, -1, 10**30, 1.5, float("inf"), "", " ", "x" * 3000, "\x1b[31m", "\u202e", "2026-02-30", "10s",
+    ">= high", "= unknown", "block", "allow", "enforce", "known", "999999d", "99d", [], {}, [[]], [{}], [None], {"": 1},
     ["high", "high"], {"eol": True, "for": "1d", "within": "1d"}, {"over": 10**9}, {"over": True}, {"kev": "yes"},
-    [{"id": "a", "when": {"kev": True}, "action": "block"}] * 2, "sifgate.policy/v1", "policy\nschema: x",
+    [{"id": "a", "when": {"kev": True}, "action": "block"}] * 2, "sifgate.policy/v1", "policy\nschema: x", {"id": 1},
 )  # fmt: skip
 
 
