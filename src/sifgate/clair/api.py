@@ -107,10 +107,14 @@ class Clair:
                 raise ClairSlow(f"Clair did not finish within {self._patience.index:.0f} s") from error
             raise ClairDied(str(error)) from error
         if answer.status == _BAD:
-            raise ScanFailed(f"Clair refuses the layer: {schema.decode_error(answer.body) or 'no reason given'}")
+            raise ScanFailed(
+                f"Clair refuses the layer: {schema.decode_error(answer.body) or 'no reason given'}"
+            )
         report = _expected(answer, _CREATED, schema.decode_index)
         if report.state != "IndexFinished" or not report.success:
-            raise ScanFailed(f"Clair's index ended in {report.state or 'no state'}: {report.err or 'no reason given'}")
+            raise ScanFailed(
+                f"Clair's index ended in {report.state or 'no state'}: {report.err or 'no reason given'}"
+            )
         return report
 
     def _report(self, manifest: str) -> schema.VulnerabilityReport:
@@ -151,4 +155,4 @@ def _internal(message: str) -> ClairUnavailable | ScanFailed:
 def _refuse_foreign(report: schema.IndexReport | schema.VulnerabilityReport, layer: str) -> None:
     foreign = schema.layers_named(report) - {layer}
     if foreign:
-        raise ForeignLayer(f"Clair's report speaks of {sorted(foreign)[0]}, which we did not submit")
+        raise ForeignLayer(f"Clair's report speaks of {min(foreign)}, which we did not submit")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Clair could see of an image: distribution recognised? advisories for it loaded? which managers? (clair.md §4.6); pure."""
+"""What Clair could see of an image: distribution, advisories for it, package managers (clair.md §4.6); pure."""
 
 from __future__ import annotations
 
@@ -61,13 +61,15 @@ def recognised(report: VulnerabilityReport) -> Distribution | None:
     distributions = report.distributions or {}
     if not distributions:
         return None
-    used = Counter(entry.distribution_id for entry in _environments(report) if entry.distribution_id in distributions)
+    used = Counter(
+        entry.distribution_id for entry in _environments(report) if entry.distribution_id in distributions
+    )
     best = max(distributions, key=lambda name: (used[name], name))
     return distributions[best]
 
 
 def packages_by_manager(report: VulnerabilityReport) -> dict[str, int]:
-    """Return how many packages each manager told of; a source package that Clair lists beside its binaries is not counted."""
+    """Return how many packages each manager told of; sources that Clair lists beside binaries are not counted."""
     environments = report.environments or {}
     counts: Counter[str] = Counter()
     for identity, package in (report.packages or {}).items():
@@ -92,7 +94,11 @@ def _notes_on_system(
     if not packages:
         notes.append("the scanner found no packages at all")
     if distribution is None:
-        notes.append(f"the scanner does not know the distribution {named}" if named else "no distribution was recognised")
+        notes.append(
+            f"the scanner does not know the distribution {named}"
+            if named
+            else "no distribution was recognised"
+        )
     elif not advisories:
         notes.append(f"no advisories are loaded for {describe(distribution)}")
     unseen = sorted(SYSTEM.intersection(facts.managers) - set(packages))
@@ -108,7 +114,9 @@ def _dates(pattern: re.Pattern[str] | None, operations: Mapping[str, UpdateOpera
 
 def _has_repositories(report: VulnerabilityReport) -> bool:
     """Return whether some rpm package has a repository: Red Hat's advisories are joined by it alone (clair.md §4.5)."""
-    return any(entry.repository_ids for entry in _environments(report) if manager_of(entry.package_db) == "rpm")
+    return any(
+        entry.repository_ids for entry in _environments(report) if manager_of(entry.package_db) == "rpm"
+    )
 
 
 def _environments(report: VulnerabilityReport) -> list[Environment]:

@@ -63,7 +63,9 @@ def updaters_for_distribution(distribution: Distribution) -> re.Pattern[str] | N
         "photon": f"photon-updater-{exact}",
         "sles": r"suse-updater-suse\.linux\.enterprise\.server\..*",
         "opensuse-leap": rf"suse-updater-opensuse\.leap\.{exact}",
-        "amzn": {"2018.03": "aws-(linux1|AL1)-updater", "2": "aws-(linux2|AL2)-updater"}.get(version, "aws-(linux|AL)2023-updater"),
+        "amzn": {"2018.03": "aws-(linux1|AL1)-updater", "2": "aws-(linux2|AL2)-updater"}.get(
+            version, "aws-(linux|AL)2023-updater"
+        ),
     }
     pattern = patterns.get(did, "")
     return re.compile(pattern) if pattern else None

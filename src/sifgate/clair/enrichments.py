@@ -22,7 +22,7 @@ _DECODER = msgspec.json.Decoder(dict[str, list[_Score]])
 
 
 def cvss_scores(enrichments: Mapping[str, list[msgspec.Raw] | None] | None) -> dict[str, float]:
-    """Return the highest base score by vulnerability id of the report; malformed entries count as absent, as absence does."""
+    """Return the highest base score by vulnerability id of the report; malformed entries count as absent."""
     scores: dict[str, float] = {}
     for key, blobs in (enrichments or {}).items():
         if _MARK not in key:
@@ -31,7 +31,7 @@ def cvss_scores(enrichments: Mapping[str, list[msgspec.Raw] | None] | None) -> d
             for identity, entries in _decoded(blob).items():
                 valid = [entry.base for entry in entries if 0.0 <= entry.base <= HIGHEST]
                 if valid:
-                    scores[identity] = max(valid + [scores.get(identity, -1.0)])
+                    scores[identity] = max(*valid, scores.get(identity, -1.0))
     return scores
 
 

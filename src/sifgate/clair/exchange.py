@@ -56,7 +56,9 @@ class Exchange:
     Connections are not kept: one that was closed while idle looks exactly like a Clair that died of the request.
     """
 
-    def __init__(self, address: Address, *, connect_seconds: float = 5.0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, address: Address, *, connect_seconds: float = 5.0, clock: Callable[[], float] = time.time
+    ) -> None:
         self._address = address
         self._connect_seconds = connect_seconds
         self._clock = clock
@@ -78,14 +80,18 @@ class Exchange:
                     allow_redirects=False,
                 )
                 with response:
-                    return Answer(response.status_code, response.headers.get("ETag", ""), _read(response, deadline))
+                    return Answer(
+                        response.status_code, response.headers.get("ETag", ""), _read(response, deadline)
+                    )
             except requests.RequestException as error:
                 raise _classified(error) from error
 
     def _headers(self, match: str, *, has_body: bool) -> dict[str, str]:
         headers = {"Accept-Encoding": "gzip", "Connection": "close", "User-Agent": "sifgate"}
         if self._address.key:
-            headers["Authorization"] = token.bearer(self._address.key, self._clock(), issuer=self._address.issuer)
+            headers["Authorization"] = token.bearer(
+                self._address.key, self._clock(), issuer=self._address.issuer
+            )
         if has_body:
             headers["Content-Type"] = "application/json"
         if match:

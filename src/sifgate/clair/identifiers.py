@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs
+from urllib.parse import unquote_plus
 
 _CVE = re.compile(r"\bCVE-\d{4}-\d{4,19}\b", re.IGNORECASE)
 _ADVISORY = re.compile(
@@ -22,8 +22,8 @@ def cves(text: str) -> tuple[str, ...]:
 def name_and_aliases(name: str, links: str) -> tuple[str, tuple[str, ...]]:
     """Return the identifier that people know and the others, sorted.
 
-    A CVE in the advisory's name wins (Ubuntu: `CVE-… on Ubuntu 22.04 LTS (jammy) - low`); else the single CVE that its
-    links name; an advisory of several CVEs keeps its own name, with the CVEs as aliases.
+    A CVE in the advisory's name wins (Ubuntu: `CVE-… on Ubuntu 22.04 LTS (jammy) - low`); else the single CVE
+    that its links name; an advisory of several CVEs keeps its own name, with the CVEs as aliases.
     """
     named, linked = cves(name), cves(links)
     others = _ADVISORY.findall(f"{name} {links}")
@@ -54,6 +54,6 @@ def fixed_version(text: str) -> str:
     if text in {"", "0"}:
         return ""
     if "=" in text and text.partition("=")[0] in _QUERY_KEYS:
-        values = parse_qs(text, keep_blank_values=True, max_num_fields=16)
-        return values.get("fixed", [""])[0]
+        members = (member.partition("=") for member in text.split("&"))
+        return next((unquote_plus(value) for name, _, value in members if name == "fixed"), "")
     return text

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """When to ask Clair again: which refusals, how often, after what pause (clair.md §1.7).
 
-An own loop instead of `stamina`: the pauses must end at once when the server stops, and each kind of refusal has its own count.
+An own loop instead of `stamina`: the pauses must end at once when the server stops, and each kind of refusal has
+its own count.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clair's documents as frozen values: index report, vulnerability report, update operations.
 
-Only the members that sifgate reads are declared; unknown ones are ignored, so a newer Clair still decodes (clair.md §1.2, §1.5).
+Only the members that sifgate reads are declared; unknown ones are ignored, so a newer Clair still decodes
+(clair.md §1.2, §1.5).
 `decode_*` raises `msgspec.DecodeError` (which `msgspec.ValidationError` is) for anything else than such a document.
 """
 
@@ -94,7 +95,9 @@ class VulnerabilityReport(msgspec.Struct, frozen=True):
     vulnerabilities: dict[str, Vulnerability] | None = None
     package_vulnerabilities: dict[str, list[str] | None] | None = None
     enrichments: dict[str, list[msgspec.Raw] | None] | None = None
-    not_vulnerable: dict[str, list[str] | None] | None = msgspec.field(name="PackageNotVulnerable", default=None)
+    not_vulnerable: dict[str, list[str] | None] | None = msgspec.field(
+        name="PackageNotVulnerable", default=None
+    )
 
 
 class UpdateOperation(msgspec.Struct, frozen=True):

@@ -25,7 +25,9 @@ def read_key(path: Path) -> bytes:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except binascii.Error as error:
-        raise ConfigError(f"{path}: is not base64: {error}", hint="the file holds Clair's auth.psk.key") from error
+        raise ConfigError(
+            f"{path}: is not base64: {error}", hint="the file holds Clair's auth.psk.key"
+        ) from error
     if len(key) < _LEAST_KEY:
         raise ConfigError(f"{path}: the key has {len(key)} bytes, at least {_LEAST_KEY} are needed")
     return key
@@ -35,7 +37,9 @@ def bearer(key: bytes, now: float, *, issuer: str = ISSUER) -> str:
     """Return an `Authorization` value that is good for a minute from `now` (Unix seconds)."""
     issued = int(now)
     claims = {"iss": issuer, "iat": issued, "nbf": issued, "exp": issued + LIFE_SECONDS}
-    signed = _part(msgspec.json.encode({"alg": "HS256", "typ": "JWT"})) + b"." + _part(msgspec.json.encode(claims))
+    signed = (
+        _part(msgspec.json.encode({"alg": "HS256", "typ": "JWT"})) + b"." + _part(msgspec.json.encode(claims))
+    )
     signature = _part(hmac.digest(key, signed, hashlib.sha256))
     return f"Bearer {(signed + b'.' + signature).decode()}"
 

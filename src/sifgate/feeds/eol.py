@@ -34,7 +34,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 def load(directory: Path) -> Table:
-    """Return what `debian.csv[.gz]` and `ubuntu.csv[.gz]` in `directory` say; missing ones are left out; raises ConfigError."""
+    """Return what `<id>.csv[.gz]` in `directory` say, for each of `PRODUCTS` that is there; raises ConfigError."""
     support: dict[tuple[str, str], EndOfLife] = {}
     feeds = []
     for system in PRODUCTS:
@@ -92,7 +92,8 @@ def _release(system: str, header: list[str], row: list[str], place: str) -> dict
 
 def _check_date(value: str, name: str, place: str) -> None:
     try:
-        if value and date.fromisoformat(value).isoformat() != value:
-            raise ValueError
-    except ValueError as error:
-        raise ConfigError(f"{place}: {name} is {value!r}, not a date as 2026-08-31") from error
+        good = not value or date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigError(f"{place}: {name} is {value!r}, not a date as 2026-08-31")

@@ -56,7 +56,9 @@ def parse(feed: text.FeedText) -> Catalogue:
     for entry in document.vulnerabilities:
         if not _CVE.fullmatch(entry.cve) or not _DATE.fullmatch(entry.added):
             line = _line(feed.text, entry.cve)
-            raise ConfigError(f"{feed.path}:{line}: entry {entry.cve!r} of {entry.added!r} is not a CVE with an ISO date")
+            raise ConfigError(
+                f"{feed.path}:{line}: entry {entry.cve!r} of {entry.added!r} is not a CVE with an ISO date"
+            )
     date = document.released[:10] if _DATE.match(document.released) else document.version.replace(".", "-")
     added = {entry.cve: entry.added for entry in document.vulnerabilities}
     return Catalogue(added=added, date=date, digest=feed.digest)

@@ -49,6 +49,6 @@ def read(path: Path) -> FeedText:
     except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}:{line}: is not UTF-8") from error
     return FeedText(path=path, text=text, digest=hashlib.sha256(data).hexdigest(), modified=modified)

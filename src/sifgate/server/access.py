@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from pathlib import Path
 
@@ -52,7 +52,9 @@ def read_tokens(path: Path) -> tuple[Holder, ...]:
         if not words or words[0].startswith("#"):
             continue
         if len(words) != _WORDS or words[1] not in set(Role) or not _HASH.fullmatch(words[2]):
-            raise ConfigError(f"{path}:{number}: is not `name role sha256-of-token`", hint="roles: node, viewer, admin")
+            raise ConfigError(
+                f"{path}:{number}: is not `name role sha256-of-token`", hint="roles: node, viewer, admin"
+            )
         holders.append(Holder(name=words[0], role=Role(words[1]), token_hash=bytes.fromhex(words[2])))
     if not holders:
         raise ConfigError(f"{path}: names no token", hint="nobody could use this server")
@@ -65,11 +67,11 @@ class Access:
     def __init__(self, holders: tuple[Holder, ...]) -> None:
         self._holders = holders
 
-    def needs(self, *roles: Role) -> Callable[[Request], None]:
+    def needs(self, *roles: Role) -> Callable[[Request], Awaitable[None]]:
         """Return a check that passes for these roles and `admin`; 401 without a known token, 403 with another role."""
         allowed = {*roles, Role.ADMIN}
 
-        async def check(request: Request) -> None:  # noqa: RUF029  # a plain function would be sent to a thread
+        async def check(request: Request) -> None:  # a plain function would be sent to a thread
             holder = self._holder(request.headers.get("Authorization", ""))
             if holder is None:
                 raise Refused(401, "unauthorized", "no token, or one that is not known here")

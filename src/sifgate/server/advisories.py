@@ -69,7 +69,9 @@ def generation_of(
 class AdvisoryWatch:
     """Looks at Clair and the feeds; `current` is what it saw last, `reachable` whether Clair answered."""
 
-    def __init__(self, clair: Clair, directory: Path | None, on_return: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, clair: Clair, directory: Path | None, on_return: Callable[[], None] = lambda: None
+    ) -> None:
         self._clair = clair
         self._directory = directory
         self._files = FeedFiles.load(directory)
@@ -107,7 +109,7 @@ class AdvisoryWatch:
                 self.look()
             except ClairUnavailable:
                 stop.wait(seconds_away)
-            except Exception:
+            except Exception:  # noqa: BLE001  # whatever it is, watching must go on
                 _LOG.exception("look at advisories")
                 stop.wait(seconds_away)
             else:
@@ -120,7 +122,11 @@ class AdvisoryWatch:
                 self._marks[kind], self._newest[kind] = news
         index_state = self._clair.index_state()
         self._reload()
-        files, operations, enrichments = self._files, self._newest["vulnerability"], self._newest["enrichment"]
+        files, operations, enrichments = (
+            self._files,
+            self._newest["vulnerability"],
+            self._newest["enrichment"],
+        )
         return Advisories(
             generation=generation_of(operations, enrichments, files),
             operations=operations,
@@ -138,7 +144,7 @@ class AdvisoryWatch:
         try:
             self._files = FeedFiles.load(self._directory)
         except ConfigError as error:
-            _LOG.error("feed refused", error=str(error))  # noqa: TRY400  # no traceback: the text names the line
+            _LOG.error("feed refused", error=str(error))  # no traceback: the text names the line
 
     def _stamp(self) -> tuple[tuple[str, int, int], ...]:
         if self._directory is None:

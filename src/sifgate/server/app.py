@@ -21,7 +21,9 @@ _LOG = structlog.get_logger(__name__)
 
 def application(services: Services) -> FastAPI:
     """Return the application of HTTP API v1 (docs/protocol.md §2)."""
-    app = FastAPI(title="sifgate", openapi_url=None)  # no pages that nobody needs: docs/protocol.md is the reference
+    app = FastAPI(
+        title="sifgate", openapi_url=None
+    )  # no pages that nobody needs: docs/protocol.md is the reference
     for part in (verdicts, layers, steps, launches, status, handout):
         app.include_router(part.router(services))
     app.add_exception_handler(Refused, _refused)

@@ -49,7 +49,14 @@ class Intake:
     """Takes layers in; usable from several threads."""
 
     def __init__(
-        self, database: Database, layers: Layers, *, largest: int, checks_at_once: int, check_uid: int | None, spool: Path
+        self,
+        database: Database,
+        layers: Layers,
+        *,
+        largest: int,
+        checks_at_once: int,
+        check_uid: int | None,
+        spool: Path,
     ) -> None:
         self._database = database
         self._layers = layers
@@ -61,7 +68,7 @@ class Intake:
 
     def spool(self) -> BinaryIO:
         """Return an unnamed file for an upload."""
-        return tempfile.TemporaryFile(dir=self._spool)  # type: ignore[return-value]  # a BufferedRandom is what it is
+        return tempfile.TemporaryFile(dir=self._spool)
 
     def accept(self, fingerprint: str, upload: BinaryIO, *, packed: bool) -> None:
         """Store the layer in `upload` and queue its scan; raises Refused (400, 413, 503) or StoreError."""
@@ -96,7 +103,9 @@ class Intake:
         most = self.largest + LARGEST_HEAD + _LENGTH
         total = 0
         try:
-            with zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(packed, closefd=False) as reader:
+            with zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(
+                packed, closefd=False
+            ) as reader:
                 while piece := reader.read(_PIECE):
                     total += len(piece)
                     if total > most:

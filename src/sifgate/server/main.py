@@ -22,7 +22,7 @@ _MOST_CONNECTIONS = 4096
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until told to end; returns 0, or 2 for settings that cannot be used, 3 for a part that cannot be reached."""
+    """Serve until told to end; returns 0; 2 for settings that cannot be used, 3 for a part that is not reached."""
     _log_to_stderr()
     try:
         settings = parse(arguments)
@@ -40,7 +40,9 @@ def _serve(settings: Settings) -> int:
         address = f"https://{host}:{port}"
         server = wire(settings, address)
         try:
-            front = _Front(_front_settings(settings, application(server.services)), address, server.services.bells)
+            front = _Front(
+                _front_settings(settings, application(server.services)), address, server.services.bells
+            )
             server.start()
             front.run(sockets=[listener])
         finally:
@@ -100,7 +102,11 @@ def _listening(settings: Settings) -> socket.socket:
 
 def _log_to_stderr() -> None:
     """Send operations log and libraries' warnings to stderr, one JSON object a line."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format='{"level": "%(levelname)s", "logger": "%(name)s", "event": "%(message)s"}')
+    logging.basicConfig(
+        level=logging.WARNING,
+        stream=sys.stderr,
+        format='{"level": "%(levelname)s", "logger": "%(name)s", "event": "%(message)s"}',
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -26,4 +26,6 @@ def answer(status: int, code: str, message: str) -> Response:
 
 def json(status: int, value: object, headers: dict[str, str] | None = None) -> Response:
     """Return a JSON response of any value that msgspec knows."""
-    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json", headers=headers)
+    return Response(
+        msgspec.json.encode(value), status_code=status, media_type="application/json", headers=headers
+    )

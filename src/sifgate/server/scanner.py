@@ -124,7 +124,11 @@ def manifest_hash(key: bytes, slim_version: int, layer_digest: str) -> str:
 def keep(connection: Connection, verdict: Verdict) -> None:
     """Store a verdict as the newest of its fingerprint, within the caller's transaction."""
     body = digest.canonical(verdict)
-    named = {name for finding in verdict.findings for name in cves(" ".join((finding.vulnerability, *finding.aliases)))}
+    named = {
+        name
+        for finding in verdict.findings
+        for name in cves(" ".join((finding.vulnerability, *finding.aliases)))
+    }
     verdicts.keep(
         connection,
         fingerprint=verdict.fingerprint,

@@ -75,16 +75,41 @@ def _parser() -> argparse.ArgumentParser:
     add("--clair", required=True, metavar="URL", help="Clair v4's address")
     add("--clair-psk-file", type=Path, metavar="F", help="file with Clair's auth.psk.key (base64)")
     add("--clair-ca", type=Path, metavar="F", help="file with the only certificates believed of Clair")
-    add("--clair-version", default="", metavar="V", help="recorded in verdicts; Clair itself does not tell it")
+    add(
+        "--clair-version", default="", metavar="V", help="recorded in verdicts; Clair itself does not tell it"
+    )
     add("--tls-cert", required=True, type=Path, metavar="F")
     add("--tls-key", required=True, type=Path, metavar="F")
     add("--tokens-file", required=True, type=Path, metavar="F", help="lines `name role sha256-of-token`")
-    add("--manifest-key-file", required=True, type=Path, metavar="F", help="secret bytes, the same at all servers")
-    add("--state", required=True, type=Path, metavar="DIR", help="large layers until they are indexed; uploads")
+    add(
+        "--manifest-key-file",
+        required=True,
+        type=Path,
+        metavar="F",
+        help="secret bytes, the same at all servers",
+    )
+    add(
+        "--state",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="large layers until they are indexed; uploads",
+    )
     add("--feeds", type=Path, metavar="DIR", help="kev.json, debian.csv, ubuntu.csv, each plain or .gz")
-    add("--layer-url", default="", metavar="URL", help="address of this server as Clair sees it (default: --listen)")
+    add(
+        "--layer-url",
+        default="",
+        metavar="URL",
+        help="address of this server as Clair sees it (default: --listen)",
+    )
     add("--workers", type=int, default=4, metavar="N", help="scans at once (default %(default)s)")
-    add("--poll", type=float, default=15.0, metavar="S", help="seconds between looks for new advisories (default %(default)s)")
+    add(
+        "--poll",
+        type=float,
+        default=15.0,
+        metavar="S",
+        help="seconds between looks for new advisories (default %(default)s)",
+    )
     add("--largest-layer", type=int, default=2048, metavar="MIB", help="default %(default)s")
     add("--check-uid", type=int, default=None, metavar="UID", help="uid of the sandboxed check (root only)")
     return parser

@@ -92,8 +92,16 @@ def wire(settings: Settings, base_url: str) -> Server:
         clair_version=settings.clair_version,
     )
     threads = (
-        threading.Thread(target=watch.watch, args=(stop,), kwargs={"seconds": settings.poll_seconds}, name="watch", daemon=True),
-        threading.Thread(target=listen, args=(database, bells, workers.wake, stop), name="listen", daemon=True),
+        threading.Thread(
+            target=watch.watch,
+            args=(stop,),
+            kwargs={"seconds": settings.poll_seconds},
+            name="watch",
+            daemon=True,
+        ),
+        threading.Thread(
+            target=listen, args=(database, bells, workers.wake, stop), name="listen", daemon=True
+        ),
     )
     return Server(services=services, workers=workers, threads=threads, stop=stop)
 

@@ -104,7 +104,7 @@ class Workers:
             _LOG.warning("scan store", fingerprint=job.fingerprint, error=str(error))
         except SifgateError as error:
             self._settle_error(job, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # a defect of ours must not end the thread
             _LOG.exception("scan broke", fingerprint=job.fingerprint)
             self._settle_error(job, error)
 
@@ -119,7 +119,9 @@ class Workers:
                 case ClairBusy():
                     self._settle(job, state="queued", deaths=job.deaths, pause=_jittered(5.0))
                 case ClairUnavailable():
-                    self._settle(job, state="queued", deaths=job.deaths, pause=5.0 + _jittered(10.0), outage=True)
+                    self._settle(
+                        job, state="queued", deaths=job.deaths, pause=5.0 + _jittered(10.0), outage=True
+                    )
                 case ClairSlow() if job.attempts < MOST_SLOW:
                     self._settle(job, state="queued", deaths=job.deaths, pause=_jittered(30.0))
                 case ScanFailed():
@@ -157,7 +159,9 @@ class Workers:
             generation=verdict.generation.id,
         )
 
-    def _settle(self, job: Job, *, state: str, deaths: int = 0, pause: float = 0.0, outage: bool = False) -> None:
+    def _settle(
+        self, job: Job, *, state: str, deaths: int = 0, pause: float = 0.0, outage: bool = False
+    ) -> None:
         with self._database.transaction() as connection:
             scans.settle(connection, job, self._name, state=state, deaths=deaths, pause=pause, outage=outage)
 

@@ -31,7 +31,10 @@ class Database:
             timeout=wait_seconds,
             open=False,
             check=ConnectionPool.check_connection,
-            kwargs={"application_name": "sifgate", "options": f"-c statement_timeout={STATEMENT_MILLISECONDS}"},
+            kwargs={
+                "application_name": "sifgate",
+                "options": f"-c statement_timeout={STATEMENT_MILLISECONDS}",
+            },
         )
 
     def open(self) -> None:
@@ -48,7 +51,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Give a connection inside a transaction, committed at the end; raises StoreError for whatever PostgreSQL says."""
+        """Give a connection inside a transaction, committed at the end; raises StoreError for what PostgreSQL says."""
         try:
             with self._pool.connection() as connection:
                 yield connection

@@ -71,12 +71,17 @@ def find(database: Database, query: Query) -> list[bytes]:
         ("user", "user_name = %(user)s"),
         ("job", "job = %(job)s"),
         ("since", "at >= %(since)s::timestamptz"),
-        ("cve", "(cves @> ARRAY[%(cve)s] OR verdict IN (SELECT digest FROM verdicts WHERE cves @> ARRAY[%(cve)s]))"),
+        (
+            "cve",
+            "(cves @> ARRAY[%(cve)s] OR verdict IN (SELECT digest FROM verdicts WHERE cves @> ARRAY[%(cve)s]))",
+        ),
     ):
         if value := getattr(query, name):
             conditions.append(condition)
             values[name] = value
-    statement = f"SELECT body FROM launches WHERE {' AND '.join(conditions)} ORDER BY at DESC, id LIMIT %(limit)s"  # noqa: S608  # our own constants
+    statement = (
+        f"SELECT body FROM launches WHERE {' AND '.join(conditions)} ORDER BY at DESC, id LIMIT %(limit)s"  # noqa: S608  # our own constants
+    )
     with database.transaction() as connection:
         rows = connection.execute(statement, values).fetchall()
     return [bytes(row[0]) for row in rows]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import tempfile
@@ -57,7 +58,8 @@ class Layers:
         connection.execute(
             "INSERT INTO layers (fingerprint, slim_version, digest, size, facts, place, body)"
             " VALUES (%(fingerprint)s, %(slim)s, %(digest)s, %(size)s, %(facts)s, %(place)s, %(body)s)"
-            " ON CONFLICT (fingerprint) DO UPDATE SET place = EXCLUDED.place, body = EXCLUDED.body, uploaded_at = now()",
+            " ON CONFLICT (fingerprint)"
+            " DO UPDATE SET place = EXCLUDED.place, body = EXCLUDED.body, uploaded_at = now()",
             {
                 "fingerprint": layer.fingerprint,
                 "slim": layer.slim_version,
@@ -93,10 +95,12 @@ class Layers:
     def fetch(self, layer: Layer) -> int | None:
         """Return a descriptor of the layer's bytes, at 0, that the caller closes; None if they were dropped."""
         with self._database.transaction() as connection:
-            row = connection.execute("SELECT body FROM layers WHERE fingerprint = %s", (layer.fingerprint,)).fetchone()
+            row = connection.execute(
+                "SELECT body FROM layers WHERE fingerprint = %s", (layer.fingerprint,)
+            ).fetchone()
         if row is not None and row[0] is not None:
             with tempfile.TemporaryFile(dir=self._directory) as unpacked:
-                zstandard.ZstdDecompressor().copy_stream(_Bytes(row[0]), unpacked)
+                zstandard.ZstdDecompressor().copy_stream(io.BytesIO(row[0]), unpacked)
                 unpacked.seek(0)
                 return os.dup(unpacked.fileno())
         try:
@@ -108,8 +112,8 @@ class Layers:
         """Note that Clair has indexed a layer; the bytes of a large one are dropped, small ones stay."""
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE layers SET indexed_under = %s, place = CASE place WHEN 'directory' THEN 'dropped' ELSE place END"
-                " WHERE fingerprint = %s",
+                "UPDATE layers SET indexed_under = %s,"
+                " place = CASE place WHEN 'directory' THEN 'dropped' ELSE place END WHERE fingerprint = %s",
                 (index_state, fingerprint),
             )
         self._path(fingerprint).unlink(missing_ok=True)
@@ -144,15 +148,3 @@ class Layers:
 
     def _path(self, fingerprint: str) -> Path:
         return self._directory / fingerprint
-
-
-class _Bytes:
-    """A reader of bytes in memory, without a second copy of them."""
-
-    def __init__(self, body: bytes) -> None:
-        self._rest = memoryview(body)
-
-    def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes."""
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return bytes(piece)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scan queue: one row for each fingerprint, so that however many ask there is one scan (docs/decisions/scan-queue.md).
+"""The scan queue: one row for each fingerprint, so that however many ask there is one scan (docs/decisions/).
 
 ::
 
@@ -101,7 +101,14 @@ def extend(database: Database, job: Job, worker: str) -> bool:
 
 
 def settle(
-    connection: Connection, job: Job, worker: str, *, state: str, deaths: int = 0, pause: float = 0.0, outage: bool = False
+    connection: Connection,
+    job: Job,
+    worker: str,
+    *,
+    state: str,
+    deaths: int = 0,
+    pause: float = 0.0,
+    outage: bool = False,
 ) -> bool:
     """Return whether the scan was this worker's to end; it then is in `state`, and all who wait are told.
 
@@ -130,7 +137,9 @@ def settle(
 def progress(database: Database, fingerprint: str) -> Progress | None:
     """Return where the scan of a fingerprint stands; None if there never was one."""
     with database.transaction() as connection:
-        row = connection.execute("SELECT state, outage FROM scans WHERE fingerprint = %s", (fingerprint,)).fetchone()
+        row = connection.execute(
+            "SELECT state, outage FROM scans WHERE fingerprint = %s", (fingerprint,)
+        ).fetchone()
     return Progress(state=row[0], outage=row[1]) if row else None
 
 
@@ -148,7 +157,9 @@ def release(database: Database, *, most_deaths: int, rested_seconds: float) -> i
 def hurry(database: Database) -> None:
     """Let scans that rest because of an outage run now: Clair is back."""
     with database.transaction() as connection:
-        connection.execute("UPDATE scans SET not_before = now(), outage = false WHERE state = 'queued' AND outage")
+        connection.execute(
+            "UPDATE scans SET not_before = now(), outage = false WHERE state = 'queued' AND outage"
+        )
 
 
 def counts(database: Database) -> dict[str, int]:

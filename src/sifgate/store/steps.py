@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One step, one answer: the first decision for (job, step, fingerprint, policy) is kept for all nodes (design law 5)."""
+"""One step, one answer: the first decision for (job, step, fingerprint, policy) is kept for all nodes."""
 
 from __future__ import annotations
 
@@ -34,5 +34,7 @@ def keep_first(database: Database, key: StepKey, decision: bytes) -> bytes:
 def forget(database: Database, *, days: int) -> int:
     """Return how many decisions of long-ended steps were removed: Slurm uses job numbers again."""
     with database.transaction() as connection:
-        cursor = connection.execute("DELETE FROM steps WHERE kept_at < now() - make_interval(days => %s)", (days,))
+        cursor = connection.execute(
+            "DELETE FROM steps WHERE kept_at < now() - make_interval(days => %s)", (days,)
+        )
     return cursor.rowcount

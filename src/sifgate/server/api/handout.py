@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`GET /v1/handout/{name}`: a layer for Clair, by the secret that our manifest told it; no token, no redirect, no range."""
+"""`GET /v1/handout/{name}`: a layer for Clair, by the secret in our manifest; no token, no redirect, no range."""
 
 from __future__ import annotations
 

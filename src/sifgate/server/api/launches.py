@@ -41,8 +41,12 @@ def router(services: Services) -> APIRouter:
         return refusal.json(200, {"stored": stored})
 
     @routes.get("/v1/launches", dependencies=[Depends(services.access.needs(Role.VIEWER))])
-    async def find(user: str = "", job: int = 0, cve: str = "", since: str = "", limit: int = 100) -> Response:
-        query = launches.Query(user=_text(user), job=job, cve=_text(cve).upper(), since=_time(since), limit=limit)
+    async def find(
+        user: str = "", job: int = 0, cve: str = "", since: str = "", limit: int = 100
+    ) -> Response:
+        query = launches.Query(
+            user=_text(user), job=job, cve=_text(cve).upper(), since=_time(since), limit=limit
+        )
         if limit < 1 or not 0 <= job < _BIGGEST:
             raise Refused(400, "bad_request", "job and limit must be positive")
         records = await run_in_threadpool(launches.find, services.database, query)
@@ -61,7 +65,9 @@ def _decoded(content: bytes) -> list[launches.Launch]:
 
 
 def _launch(raw: bytes, record: AuditRecord) -> launches.Launch:
-    if not 0 < len(record.id) <= _LONGEST_ID or not (abs(record.job) < _BIGGEST and abs(record.uid) < _BIGGEST):
+    if not 0 < len(record.id) <= _LONGEST_ID or not (
+        abs(record.job) < _BIGGEST and abs(record.uid) < _BIGGEST
+    ):
         raise Refused(400, "bad_request", "a record has no valid id, job or uid")
     named = cves(" ".join(finding for reason in record.reasons for finding in reason.findings))
     return launches.Launch(

@@ -38,7 +38,9 @@ def router(services: Services) -> APIRouter:
         try:
             known = await run_in_threadpool(_known, services, fingerprint)
             largest = services.intake.largest + LARGEST_HEAD
-            if known is not None:  # the body is read all the same: a client that is still sending would see a reset
+            if (
+                known is not None
+            ):  # the body is read all the same: a client that is still sending would see a reset
                 await body.spooled(request, None, largest=largest, seconds=UPLOAD_SECONDS)
                 return known
             with services.intake.spool() as upload:

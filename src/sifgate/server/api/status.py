@@ -43,7 +43,9 @@ def _status(services: Services) -> dict[str, Any]:
         "generation": present.generation if present else {},
         "advisories": {
             "updaters": {name: operations[name].date for name in sorted(operations)},
-            "enrichments": {name: entry.date for name, entry in sorted(present.enrichments.items())} if present else {},
+            "enrichments": {name: entry.date for name, entry in sorted(present.enrichments.items())}
+            if present
+            else {},
             "kev": len(present.feeds.kev) if present else 0,
             "distributions": len(present.feeds.support) if present else 0,
         },

@@ -21,6 +21,7 @@ from sifgate.store import scans, verdicts
 from sifgate.store.verdicts import StoredVerdict
 
 LONGEST_WAIT = 30.0
+_PENDING = 202
 _LOOK_AGAIN = 5.0
 """Seconds after which a waiting request looks although no bell rang."""
 
@@ -40,7 +41,7 @@ def router(services: Services) -> APIRouter:
                 if isinstance(found, StoredVerdict):
                     return _served(request, found)
                 left = deadline - time.monotonic()
-                if found.status_code != 202 or left <= 0 or services.bells.closing:
+                if found.status_code != _PENDING or left <= 0 or services.bells.closing:
                     return found
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(bell.wait(), min(left, _LOOK_AGAIN))
