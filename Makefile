@@ -25,6 +25,7 @@ demo: venv  ## show the main job end to end (root: with a real Slurm and Apptain
 # Coverage is measured over all tests, processes that they start included; a failed test fails the target.
 test: venv  ## run all tests with coverage; T=tests/unit/policy for some, PYTEST=-x for pytest's options
 	@$(BIN)/python -m testbed packages --optional gcc make mksquashfs debootstrap unshare rpmbuild
+	@[ "$(T)" != tests ] || $(BIN)/python -m testbed prepare test
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest $(PYTEST) $(T); status=$$?; \
 	$(BIN)/coverage combine --quiet; $(BIN)/coverage report --skip-covered --sort=cover; exit $$status

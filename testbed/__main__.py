@@ -7,6 +7,8 @@ import argparse
 import signal
 import sys
 
+import psutil
+
 from testbed.cache import cache_root
 from testbed.errors import MissingPackages, TestbedError
 from testbed.headers import SUITE_OF, obtain_headers
@@ -14,6 +16,7 @@ from testbed.images import image_names, obtain_image
 from testbed.licences import rewrite
 from testbed.native import check_warnings
 from testbed.packages import require
+from testbed.prepare import IMAGES, prepare
 from testbed.rootfs import TREES, obtain_tree
 
 
@@ -31,16 +34,26 @@ def main(argv: list[str] | None = None) -> int:
     packages = verbs.add_parser("packages", help="have host programs installed")
     packages.add_argument("--optional", action="store_true", help="say what is missing, and go on")
     packages.add_argument("program", nargs="+")
+    verbs.add_parser("prepare", help="build what demo or tests need").add_argument(
+        "purpose", choices=sorted(IMAGES)
+    )
     verbs.add_parser("licences", help="renew the table of dependencies in THIRD_PARTY.md")
     verbs.add_parser("warnings", help="compile the C sources with all warnings as errors")
     verbs.add_parser("list", help="print what can be asked for")
     arguments = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what is half built is removed
+    signal.signal(signal.SIGTERM, _end)
     try:
         return _run(arguments)
     except TestbedError as error:
         print(f"testbed: {error}", file=sys.stderr)
         return 1
+
+
+def _end(*_: object) -> None:
+    """End the programs that were started; their builds then fail, and what is half built is removed."""
+    for child in psutil.Process().children(recursive=True):
+        child.terminate()
+    sys.exit(1)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -53,6 +66,9 @@ def _run(arguments: argparse.Namespace) -> int:
             print(obtain_headers(arguments.series))
         case "packages":
             _packages(arguments.program, optional=arguments.optional)
+        case "prepare":
+            for line in prepare(arguments.purpose):
+                print(f"testbed: not built: {line}", file=sys.stderr)
         case "licences":
             rewrite()
         case "warnings":

@@ -31,6 +31,7 @@ RECIPE = "1"
 """Raise it when the way of packing changes: it is part of every key."""
 ROOT_IMAGES = ("bullseye-kev", "bullseye-min", "bullseye-sci", "trixie")
 """Images that pack the root tree of the same name."""
+PACKING_SECONDS = {"bullseye-sci": 60, "bullseye-kev": 15, "bullseye-min": 10, "trixie": 10, "trixie-go": 20}
 SMALL = Path(__file__).resolve().parent / "data" / "bullseye-sci-packages.sif"
 """A committed image for those who have neither root nor mksquashfs: the package data of bullseye-sci."""
 
@@ -78,7 +79,7 @@ def _packing(name: str) -> Callable[[Path], None]:
     def build(work: Path) -> None:
         inner = name.removesuffix(".sif")
         source = obtain_tree(inner) if inner in ROOT_IMAGES else obtain_image(inner)
-        with step(f"packing {name}", "40 seconds" if inner in ROOT_IMAGES else ""):
+        with step(f"packing {name}", PACKING_SECONDS.get(inner, 0)):
             make_sif(source, work / name)
 
     return build
