@@ -172,7 +172,8 @@ REFUSED = {
         "would loosen the decision",
     ),
     "a scope that loosens": (
-        f"mode: warn\n{RULE}scopes: [{{id: s, match: {{user: a}}, set: {{rules: {{kev: allow}}, default_action: log}}}}]\n",
+        RULE
+        + "mode: warn\nscopes: [{id: s, match: {user: a}, set: {default_action: log, rules: {kev: allow}}}]\n",
         "4:41",
         "would loosen the decision",
     ),
