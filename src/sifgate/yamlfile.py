@@ -7,9 +7,9 @@
     fields = settings.mapping(keys=("server", "agent"), required=("server",))
     url = fields["server"].mapping(keys=("url",))["url"].text()
 
-Only the plain part of YAML is read: one document, no anchors and aliases (which make "billion laughs"), no
-tags, no merge keys, keys that are text and stand once. Size, depth and number of values are bounded before
-anything is built.
+Only the plain part of YAML is read: one document, no anchors and aliases (which make "billion laughs"), no tags, no
+merge keys, keys that are text and stand once. A file of comments is an empty mapping. Size, depth and number of values
+are bounded before anything is built.
 """
 
 from __future__ import annotations
@@ -94,12 +94,18 @@ class _Reader:
         while isinstance(event, (yaml.StreamStartEvent, yaml.DocumentStartEvent)):
             event = next(self._events)
         if isinstance(event, yaml.StreamEndEvent):
-            raise self._error("the file is empty")
+            return self._nothing()
         root = self._node(event, "", 1)
         next(self._events)
         if not isinstance(next(self._events), yaml.StreamEndEvent):
             raise self._error("the file holds more than one document (---)")
         return root
+
+    def _nothing(self) -> Node:
+        """Return an empty mapping for a file of comments; an empty file is one that was cut off."""
+        if not self._text.strip():
+            raise self._error("the file is empty")
+        return Node(self._document, 1, 1, "", {})
 
     def _guarded(self) -> Iterator[yaml.Event]:
         """Yield the parser's events; whatever PyYAML raises becomes an error with a place."""

@@ -24,6 +24,7 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DURATION = re.compile(r"([0-9]{1,6})(ms|s|m|h|d)", re.ASCII)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
+_DECIMAL = re.compile(r"[-+]?[0-9]{1,15}\.[0-9]{1,15}", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -195,6 +196,8 @@ class Node:
             return [node.plain() for node in self.content]
         if self.type_name == "number" and _INTEGER.fullmatch(self.content):
             return int(self.content)
+        if self.type_name == "number" and _DECIMAL.fullmatch(self.content):
+            return float(self.content)
         if self.type_name == "boolean" and self.content in _BOOLEANS:
             return _BOOLEANS[self.content]
         return None if self.type_name == "nothing" else self.content

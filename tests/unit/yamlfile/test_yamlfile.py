@@ -67,7 +67,7 @@ def test_long_line_is_cut_around_the_place() -> None:
     ("text", "start"),
     [
         ("", "x.yaml:1:1: the file is empty"),
-        ("# comment\n", "x.yaml:2:1: the file is empty"),
+        (" \n\n", "x.yaml:3:1: the file is empty"),
         ("a: 1\na: 2\n", 'x.yaml:2:1: the key "a" stands twice'),
         ("a:\n\tb: 1\n", "x.yaml:2:1: a tab is not allowed here"),
         ("a: &x 1\nb: *x\n", "x.yaml:1:4: anchors and aliases"),
@@ -201,8 +201,8 @@ def test_key_far_from_any_valid_one_gets_the_list() -> None:
 
 def test_plain_is_what_json_would_hold() -> None:
     """Types as a schema sees them."""
-    document = read("a: 1\nb: [true, null, x, 2026-01-01, 1.5]\nc: {d: ''}\n")
-    assert document.plain() == {"a": 1, "b": [True, None, "x", "2026-01-01", "1.5"], "c": {"d": ""}}
+    document = read("a: 1\nb: [true, null, x, 2026-01-01, 1.5, 1e999]\nc: {d: ''}\n")
+    assert document.plain() == {"a": 1, "b": [True, None, "x", "2026-01-01", 1.5, "1e999"], "c": {"d": ""}}
 
 
 def test_quoting_hides_nothing_and_breaks_nothing() -> None:
@@ -211,6 +211,11 @@ def test_quoting_hides_nothing_and_breaks_nothing() -> None:
     assert quoted("x" * 99) == f'"{"x" * 60}..."'
     assert nearest("", ("a",)) == ""
     assert nearest("blok", ("allow", "block")) == ' (did you mean "block"?)'
+
+
+def test_file_of_comments_is_an_empty_mapping() -> None:
+    """Settings that are all commented out are no error; a file that was cut to nothing is."""
+    assert read("# url: x\n").mapping(keys=("url",)) == {}
 
 
 def test_byte_order_mark_is_accepted() -> None:
