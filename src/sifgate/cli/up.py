@@ -15,8 +15,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sifgate.config import Places
+from sifgate.engine import halt, report, supervisor
 from sifgate.engine import layout as files
-from sifgate.engine import report, supervisor
 from sifgate.engine.clairbuild import ensure_clair, install
 from sifgate.engine.layout import Layout
 from sifgate.engine.parts import Engine
@@ -51,6 +51,9 @@ def run(arguments: argparse.Namespace, places: Places) -> int:
     running = report.alive(places.run / "engine.json")
     if running and running.phase not in {"stopping", "failed"}:
         return _already(running, places, wait=not arguments.no_wait)
+    if running:
+        halt.down(Layout(places))
+    os.umask(0o022)
     engine = supervisor.assemble(arguments.root, without, arguments.advisories_dir)
     for name in engine.accounts.made:
         print(f"sifgate: made the system user {name}", file=sys.stderr)
@@ -58,13 +61,19 @@ def run(arguments: argparse.Namespace, places: Places) -> int:
     with _alone(engine.layout):
         if "clair" in engine.names():
             with _shown() as progress:
-                install(
-                    ensure_clair(_cache(arguments.cache, places), progress=progress), engine.layout.program
-                )
+                _install(engine, _cache(arguments.cache, places), progress)
         if arguments.foreground:
             os.execv(sys.executable, _command(arguments, without))  # noqa: S606 - our own interpreter
         process = _detach(_command(arguments, without), engine)
         return _wait(engine.layout, process, wait=not arguments.no_wait)
+
+
+def _install(engine: Engine, cache: Path, progress: Progress) -> None:
+    """Build what is needed of Clair, and put it where its uid can reach it."""
+    programs = ["clair", "clairctl"] if engine.settings.advisories.source == "bundle" else ["clair"]
+    for program in programs:
+        built = ensure_clair(cache, program=program, progress=progress)
+        install(built, engine.layout.program.with_name(program))
 
 
 def _already(running: report.Report, places: Places, *, wait: bool) -> int:
@@ -82,7 +91,8 @@ def _cache(chosen: Path | None, places: Places) -> Path:
 
 
 def _command(arguments: argparse.Namespace, without: Sequence[str]) -> list[str]:
-    command = [sys.executable, "-I", "-m", "sifgate.engine.supervisor", "--root", arguments.root]
+    root = str(Path(arguments.root).resolve()) if arguments.root else ""
+    command = [sys.executable, "-I", "-m", "sifgate.engine.supervisor", "--root", root]
     for name in without:
         command += ["--without", name]
     for directory in arguments.advisories_dir:

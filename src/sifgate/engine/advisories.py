@@ -3,23 +3,21 @@
 
 from __future__ import annotations
 
-import gzip
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import psycopg
 import requests
-import zstandard
 
 from sifgate.clair import token
 from sifgate.engine import mirror
 from sifgate.engine.report import Loaded
 from sifgate.engine.settings import ALL_SETS, Advisories
-from sifgate.errors import ClairUnavailable, EngineError, StoreError
+from sifgate.errors import ClairUnavailable, StoreError
 
 _OPERATIONS = "/matcher/api/v1/internal/update_operation"
 _UPDATERS = {
@@ -36,6 +34,10 @@ FROM update_operation operation
 JOIN (SELECT max(id) AS id FROM update_operation GROUP BY updater, kind) newest USING (id)
 ORDER BY operation.updater
 """
+
+
+class _Operation(msgspec.Struct):
+    ref: str
 
 
 def updaters(advisories: Advisories, mirror_url: str, directories: Iterable[Path]) -> dict[str, Any]:
@@ -86,7 +88,9 @@ def _prefix(name: str) -> str:
 
 
 def operations(url: str, certificate: Path, key: bytes, *, timeout: float = 5.0) -> tuple[str, list[str]]:
-    """Return Clair's marker for the state of its advisories, and the names of the updaters that have run.
+    """Return a marker for the state of the advisories, and the names of the updaters that have run.
+
+    The marker is made of the operations listed, not of the answer's ETag, which is older when one ends meanwhile.
 
     Raises `ClairUnavailable`.
     """
@@ -100,12 +104,12 @@ def operations(url: str, certificate: Path, key: bytes, *, timeout: float = 5.0)
                 verify=str(certificate),
             )  # fmt: skip
             answer.raise_for_status()
-            found = answer.json() or {}
-        except (requests.RequestException, ValueError) as error:
+            found = msgspec.json.decode(answer.content, type=dict[str, list[_Operation]] | None) or {}
+        except (requests.RequestException, msgspec.DecodeError) as error:
             raise ClairUnavailable(f"Clair at {url} does not tell its update operations: {error}") from error
         names += found
-        marks.append(answer.headers.get("etag", ""))
-    return "".join(marks), sorted(names)
+        marks += [entry.ref for entries in found.values() for entry in entries]
+    return " ".join(sorted(marks)), sorted(names)
 
 
 def counts(dsn: str, dates: dict[str, datetime]) -> tuple[Loaded, ...]:
@@ -121,38 +125,3 @@ def counts(dsn: str, dates: dict[str, datetime]) -> tuple[Loaded, ...]:
 def shipped_dates() -> dict[str, datetime]:
     """Return the age of the shipped advisories by updater."""
     return {name: source.as_of for name, source in mirror.shipped().sources.items()}
-
-
-class _Line(msgspec.Struct):
-    Updater: str
-    Date: datetime
-
-
-def bundle_dates(path: Path) -> dict[str, datetime]:
-    """Return the date of each updater's data in a bundle: Clair itself would show the day of the import."""
-    dates: dict[str, datetime] = {}
-    decoder = msgspec.json.Decoder(_Line)
-    try:
-        with path.open("rb") as raw:
-            for line in _lines(raw):
-                entry = decoder.decode(line)
-                dates[entry.Updater] = entry.Date
-    except (OSError, EOFError, msgspec.DecodeError, zstandard.ZstdError) as error:
-        raise EngineError(
-            f"{path}: not a bundle of advisories: {error}",
-            hint="make one with: clairctl export-updaters FILE",
-        ) from error
-    return dates
-
-
-def _lines(raw: IO[bytes]) -> Iterator[bytes]:
-    start = raw.read(4)
-    raw.seek(0)
-    if start[:2] == b"\x1f\x8b":
-        yield from gzip.GzipFile(fileobj=raw)
-    elif start == b"\x28\xb5\x2f\xfd":
-        import io
-
-        yield from io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw))
-    else:
-        yield from raw

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,9 @@ _DATABASE = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)  # fast, immediate, 
 _OTHERS = (signal.SIGTERM, signal.SIGKILL)
 
 
-def stop(process: Process, signals: Sequence[signal.Signals]) -> None:
+def stop(
+    process: Process, signals: Sequence[signal.Signals], *, patience: float = SECONDS_PER_SIGNAL
+) -> None:
     """End a process with its children: one signal after the other, until it is gone."""
     found = process.find()
     if found is None:
@@ -30,22 +33,19 @@ def stop(process: Process, signals: Sequence[signal.Signals]) -> None:
     except psutil.NoSuchProcess:
         family = []
     for number in signals:
-        if _gone_after(found, number):
+        if _gone_after(found, number, patience):
             break
     for orphan in family:
-        _gone_after(orphan, signal.SIGKILL, patience=0.0)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            orphan.kill()
     psutil.wait_procs(family, timeout=SECONDS_PER_SIGNAL)
 
 
-def _gone_after(
-    process: psutil.Process, number: signal.Signals, *, patience: float = SECONDS_PER_SIGNAL
-) -> bool:
+def _gone_after(process: psutil.Process, number: signal.Signals, patience: float) -> bool:
     try:
         process.send_signal(number)
     except psutil.NoSuchProcess:
         return True
-    if patience == 0.0:
-        return False
     gone, _ = psutil.wait_procs([process], timeout=patience)
     return bool(gone) or not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 

@@ -125,13 +125,13 @@ def _directory(place: Path, owner: Account, mode: int) -> None:
     """Make a directory, or bring owner and mode of an existing one in order; refuse anything else of that name."""
     try:
         place.mkdir(mode=mode, parents=True, exist_ok=True)
-    except FileExistsError as error:
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (FileExistsError, NotADirectoryError) as error:
         raise EngineError(f"{place}: not a directory", hint=f"remove it: rm {place}") from error
     except OSError as error:
         raise EngineError(
             f"{place}: {error.strerror}", hint="choose another place with --root DIR"
         ) from error
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if os.geteuid() == 0:
             os.fchown(descriptor, owner.uid, owner.gid)

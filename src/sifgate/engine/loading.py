@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 
 from sifgate.clair import token
-from sifgate.engine import advisories, clair, keys, postgres
+from sifgate.engine import advisories, bundle, clair, keys, postgres
 from sifgate.engine.parts import Engine
 from sifgate.engine.report import Loaded
-from sifgate.errors import ClairUnavailable, EngineError, StoreError
+from sifgate.errors import ClairUnavailable, StoreError
 
 _EVERY_WHILE_LOADING = 0.5
 _EVERY = 60.0
@@ -28,49 +28,56 @@ class Loading:
         self._engine = engine
         self._mark = ""
         self._next = 0.0
-        self._dates: dict[str, datetime] | None = None
+        builtin = engine.settings.advisories.source == "builtin"
+        self._dates: dict[str, datetime] = advisories.shipped_dates() if builtin else {}
+        self._import: bundle.Import | None = None
         self.done = "clair" not in engine.names()
         self.message = "loading advisories"
         self.loaded: tuple[Loaded, ...] = ()
         self.database_version = postgres.version() if "database" in engine.names() else ""
 
     def look(self, url: str) -> None:
-        """Ask Clair, if it is time, which updaters have run; count rows when something is new."""
+        """Ask Clair, if it is time, which updaters have run; count rows when something is new.
+
+        Raises `EngineError` if a bundle cannot be imported.
+        """
         if "clair" not in self._engine.names() or time.monotonic() < self._next:
             return
-        layout, settings = self._engine.layout, self._engine.settings
-        certificate = keys.certificate_file(layout, "clair")
-        key = token.read_key(layout.secrets("agent") / "psk")
+        self._next = time.monotonic() + (_EVERY if self.done else _EVERY_WHILE_LOADING)
+        if not self._is_imported():
+            self.message = "importing the bundle of advisories"
+            return
         try:
-            mark, names = advisories.operations(url, certificate, key)
-            if mark != self._mark:
-                self.loaded = advisories.counts(
-                    clair.dsn(layout, settings, "clair_matcher"), self._known_dates()
-                )
-                self._mark = mark
+            self._ask(url)
         except (ClairUnavailable, StoreError) as error:
             self.message = str(error)
-            self._next = time.monotonic() + _EVERY_WHILE_LOADING
-            return
+
+    def stop(self) -> None:
+        """End an import that still runs."""
+        if self._import:
+            self._import.stop()
+
+    def _is_imported(self) -> bool:
+        """Return whether there is no bundle, or it is in; the first call starts the import."""
+        engine = self._engine
+        if engine.settings.advisories.source != "bundle" or self.done:
+            return True
+        if self._import is None:
+            self._dates = bundle.dates(Path(engine.settings.advisories.path))
+            self._import = bundle.Import(engine.layout, engine.settings, engine.accounts.clair)
+        return self._import.is_done()
+
+    def _ask(self, url: str) -> None:
+        layout, settings = self._engine.layout, self._engine.settings
+        key = token.read_key(layout.secrets("agent") / "psk")
+        mark, names = advisories.operations(url, keys.certificate_file(layout, "clair"), key)
+        if mark != self._mark:
+            self.loaded = advisories.counts(clair.dsn(layout, settings, "clair_matcher"), self._dates)
+            self._mark = mark
         section = advisories.updaters(settings.advisories, "", self._engine.directories)
         waiting = missing(advisories.expected(settings.advisories, section), names)
         self.done = self.done or not waiting
         self.message = f"loading advisories: {', '.join(waiting)}" if waiting else ""
-        self._next = time.monotonic() + (_EVERY if self.done else _EVERY_WHILE_LOADING)
-
-    def _known_dates(self) -> dict[str, datetime]:
-        """Return how old the data are where that is known better than by when they were loaded."""
-        if self._dates is None:
-            source = self._engine.settings.advisories
-            self._dates = {}
-            if source.source == "builtin":
-                self._dates = advisories.shipped_dates()
-            elif source.source == "bundle":
-                try:
-                    self._dates = advisories.bundle_dates(Path(source.path))
-                except EngineError:
-                    self._dates = {}
-        return self._dates
 
 
 def missing(wanted: tuple[str, ...], present: list[str]) -> list[str]:

@@ -225,6 +225,7 @@ class Supervisor:
     def _stop_all(self) -> None:
         self._phase, self._message = ("failed" if self._phase == "failed" else "stopping"), self._message
         self._tell()
+        self._loading.stop()
         for child in reversed(self._children):
             if child.part and child.process and child.popen:
                 halt.stop(child.process, child.part.stop_signals)
@@ -312,13 +313,14 @@ def is_free(port: int) -> bool:
 
 
 def last_words(log: Path, count: int = 400) -> str:
-    """Return the end of a part's log on one line."""
+    """Return the last line of a part's log, at most `count` bytes of it."""
     try:
         with log.open("rb") as stream:
             stream.seek(max(0, stream.seek(0, os.SEEK_END) - count))
-            return " ".join(stream.read().decode(errors="replace").split())
+            lines = stream.read().decode(errors="replace").strip().splitlines()
     except OSError:
         return ""
+    return lines[-1].strip() if lines else ""
 
 
 def assemble(root: str, without: Sequence[str], directories: Sequence[Path]) -> Engine:
