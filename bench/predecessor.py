@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sifgate.clair.api import ClairApi
+from sifgate.clair.api import Clair, LayerSource
 
 _CHUNK = 1 << 20
 
@@ -31,7 +31,7 @@ def unsquash_seconds(squashfs: Path, offset: int, scratch: Path) -> float:
         return time.perf_counter() - started
 
 
-def whole_image_seconds(squashfs: Path, offset: int, scratch: Path, clair: ClairApi, tls: ssl.SSLContext) -> tuple[float, int]:
+def whole_image_seconds(squashfs: Path, offset: int, scratch: Path, clair: Clair, tls: ssl.SSLContext) -> tuple[float, int]:
     """Return wall time and bytes handed to Clair for the predecessor's way."""
     with tempfile.TemporaryDirectory(dir=scratch) as target:
         started = time.perf_counter()
@@ -42,8 +42,8 @@ def whole_image_seconds(squashfs: Path, offset: int, scratch: Path, clair: Clair
         digest = _sha256(archive)
         with _served(archive, tls) as uri:
             manifest = "sha256:" + hashlib.sha256(f"predecessor {digest} {started}".encode()).hexdigest()
-            clair.index(manifest, digest, uri, {})
-            clair.vulnerability_report(manifest)
+            clair.index(manifest, digest, lambda: LayerSource(uri=uri, headers={}))
+            clair.report(manifest, digest)
         return time.perf_counter() - started, archive.stat().st_size
 
 

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job, told in a dozen lines: `make demo`.
+
+As root: a real Slurm node, a real Clair, three images, three answers. Otherwise the same without the Slurm node, with
+a small committed image; it says so. Whatever it starts it ends; what was built stays in the cache for the next time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from testbed.cluster import Cluster, install
+from testbed.errors import TestbedError
+from testbed.images import SMALL, obtain_image
+
+SIFGATE = Path(sys.executable).with_name("sifgate")
+POLICY = Path(__file__).resolve().parents[1] / "etc/sifgate/examples/enforcing.yaml"
+IMAGES = {"kev": "bullseye-kev.sif", "clean": "trixie.sif", "unsupported": "centos-7-runs.sif"}
+REFUSED = 1
+
+
+def main() -> int:
+    """Tell the story; 0 when every answer was the expected one, 1 otherwise."""
+    story = Story()
+    try:
+        return tell_as_root(story) if os.geteuid() == 0 else tell_as_user(story)
+    except TestbedError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+
+
+class Story:
+    """Numbered lines on stdout, with the time since the start, and the count of answers that were not expected."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._number = 0
+        self.wrong = 0
+
+    def line(self, text: str) -> None:
+        """Print the next line of the story."""
+        self._number += 1
+        print(f"{self._number:2}. [{time.monotonic() - self._began:5.1f} s] {text}", flush=True)
+
+    def shown(self, text: str) -> None:
+        """Print what a user of the system would see, indented."""
+        for row in text.rstrip().splitlines():
+            print(f"      | {row}", flush=True)
+
+    def expect(self, holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a sentence
+        """Count and say an answer that was not the expected one."""
+        if not holds:
+            self.wrong += 1
+            print(f"      UNEXPECTED: {otherwise}", flush=True)
+
+    def end(self) -> int:
+        """Print the last line; return the exit code."""
+        self.line(
+            "done: every answer as expected"
+            if not self.wrong
+            else f"done: {self.wrong} answers were NOT as expected"
+        )
+        return 1 if self.wrong else 0
+
+
+def tell_as_root(story: Story) -> int:
+    """The whole main job, with Slurm and Apptainer."""
+    story.line("what is needed: Clair, a Slurm node, three images (made once, kept in the cache)")
+    images = {role: obtain_image(name) for role, name in IMAGES.items()}
+    nodes = Cluster(
+        nodes=("n1",),
+        plugstack="required sifgate.so\n",
+        prepare=[install.plugin],
+        binds={role: path.parent for role, path in images.items()},
+    )
+    with ExitStack() as stack:
+        cluster = stack.enter_context(nodes)
+        story.line(
+            f"Slurm and Apptainer are up: {cluster.run('root', ['sinfo', '-h', '-o', 'node %N is %T']).stdout.strip()}"
+        )
+        root = cluster.node_root("n1")
+        stack.enter_context(engine(story, root))
+        scan_cold(story, root, images["kev"])
+        first_launches(story, cluster)
+        story.expect(set(cluster.nodes().values()) == {"idle"}, f"nodes {cluster.nodes()}")
+        story.line(f"the node after all that: {cluster.nodes()['n1']}; the audit log says:")
+        story.shown(sifgate(root, "audit", "tail").stdout)
+    return story.end()
+
+
+def tell_as_user(story: Story) -> int:
+    """All but the Slurm node, with the committed image: an ordinary user cannot make namespaces with a Slurm in them."""
+    story.line(
+        "not root: no Slurm node, nothing is enforced; the same agent, server and Clair judge a small committed image"
+    )
+    with tempfile.TemporaryDirectory(prefix="sifgate-demo-") as work, engine(story, Path(work)):
+        scan_cold(story, Path(work), SMALL)
+        answer = sifgate(Path(work), "check", str(SMALL), "--", "true")
+        story.line(f"`sifgate check` of it ends with {answer.returncode} (1 = refused):")
+        story.shown(answer.stdout + answer.stderr)
+        story.expect(
+            answer.returncode == REFUSED, "the image with known-exploited vulnerabilities was not refused"
+        )
+        story.line("the audit log says:")
+        story.shown(sifgate(Path(work), "audit", "tail").stdout)
+    return story.end()
+
+
+@contextmanager
+def engine(story: Story, root: Path) -> Iterator[None]:
+    """PostgreSQL, Clair, server and agent, up below `root`, with the enforcing policy."""
+    (root / "etc").mkdir(exist_ok=True)
+    shutil.copy(POLICY, root / "etc/policy.yaml")
+    try:
+        up = subprocess.run([SIFGATE, "--root", root, "up"], stdout=subprocess.DEVNULL, check=False)
+        if up.returncode != 0:
+            raise TestbedError("`sifgate up` failed; its complaint stands above")
+        story.line(f"engine up: {parts(root)}")
+        yield
+    finally:
+        sifgate(root, "down")
+
+
+def parts(root: Path) -> str:
+    """Return one line about versions, advisories and their age."""
+    status: dict[str, Any] = json.loads(sifgate(root, "status", "--format", "json").stdout)
+    return json.dumps(status)[:200]
+
+
+def scan_cold(story: Story, root: Path, image: Path) -> None:
+    """Scan an image that nobody has seen, and say how long it took."""
+    began = time.monotonic()
+    done = sifgate(root, "scan", str(image), "--format", "json")
+    seconds = time.monotonic() - began
+    report: dict[str, Any] = json.loads(done.stdout)
+    findings = report["findings"]
+    exploited = sorted({finding["vulnerability"] for finding in findings if finding["kev"]})
+    names = {finding["vulnerability"] for finding in findings}
+    story.line(
+        f"{image.name} ({image.stat().st_size / 1e6:.0f} MB) scanned cold in {seconds:.1f} s: {len(names)} vulnerabilities, "
+        f"known to be exploited: {', '.join(exploited) or 'none'}"
+    )
+    story.expect(bool(exploited), "no known-exploited vulnerability was found")
+
+
+def first_launches(story: Story, cluster: Cluster) -> None:
+    """Launch each image as a user would; one is refused, one runs, one is warned about and runs."""
+    for role, sentence, wanted in (
+        ("kev", "known-exploited vulnerabilities", (REFUSED, False, True)),
+        ("clean", "a clean image", (0, True, False)),
+        ("unsupported", "a distribution that the scanner does not know", (0, True, True)),
+    ):
+        argv = ["srun", "apptainer", "exec", f"/images/{role}/{IMAGES[role]}", "echo", "the container runs"]
+        done = cluster.run("alice", argv)
+        outcome = (done.returncode, "the container runs" in done.stdout, "sifgate:" in done.stderr)
+        verb = "refused" if done.returncode else "warned and run" if outcome[2] else "run"
+        story.line(f"{sentence}: {verb}")
+        story.shown(f"$ {' '.join(argv)}\n{done.stderr}{done.stdout}")
+        story.expect(outcome == wanted, f"exit, ran, notice = {outcome}, wanted {wanted}")
+
+
+def sifgate(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line on the installation below `root`."""
+    arguments: Sequence[str | Path] = [SIFGATE, "--root", root, *words]
+    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
