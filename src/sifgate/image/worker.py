@@ -1,15 +1,92 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parent's side of the disposable worker: one sandboxed process per image, its answer believed only after checks."""
+"""The parent's side of the disposable worker: one sandboxed process per image, its answer believed only after checks.
+
+Nothing here reads the image: the parent starts the process, passes the descriptor, waits within bounds, hashes the layer
+that came out and names it. What the process says is bounded, decoded into fixed types and checked against the layer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import importlib.util
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
 
 from sifgate.errors import Unscannable
+from sifgate.image import seccomp
 from sifgate.image.bounds import Bounds
+from sifgate.image.child import Task
+from sifgate.image.examine import Examined
+from sifgate.image.fingerprint import fingerprint
+from sifgate.image.slim import VERSION
 from sifgate.model.image import Extraction
 
+Progress = Callable[[int, int], None]
+
+CAUSES = frozenset({"encrypted", "malformed", "bounds", "format", "filesystem", "sandbox"})
+OWN_UID = 65_533
+"""The worker's uid when root gives none: reserved, nobody logs in or owns files by it (Debian policy 9.2.2)."""
+
 _DEFAULT = Bounds()
+_START = "import sys; sys.path[:0] = sys.argv[2:]; from sifgate.image.child import main; main(sys.argv[1])"
+_LIBRARIES = ("sifgate", "msgspec", "isal", "lz4", "zstandard")
+_LONGEST_ANSWER = 1 << 20
+_PIECE = 1 << 20
+
+
+class _Answers:
+    """What the worker said, message by message, within a bound."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._waiting = b""
+        self._progress = progress
+        self.layers: dict[str, str] | None = None
+        self.examined: Examined | None = None
+        self.refusal: tuple[str, str] | None = None
+
+    def take(self, data: bytes) -> None:
+        """Take bytes from the pipe; raises ValueError if they are no answers."""
+        self._waiting += data
+        while len(self._waiting) >= 5:  # noqa: PLR2004  letter and length
+            (length,) = struct.unpack_from("<I", self._waiting, 1)
+            if length > _LONGEST_ANSWER:
+                raise ValueError("an answer is too long")
+            if len(self._waiting) < 5 + length:
+                return
+            letter, body = self._waiting[:1], self._waiting[5 : 5 + length]
+            self._waiting = self._waiting[5 + length :]
+            self._message(letter, body)
+
+    def _message(self, letter: bytes, body: bytes) -> None:
+        if letter == b"S":
+            self.layers = msgspec.json.decode(body, type=dict[str, str])
+        elif letter == b"E":
+            self.examined = msgspec.json.decode(body, type=Examined)
+        elif letter == b"U":
+            self.refusal = msgspec.json.decode(body, type=tuple[str, str])
+        elif letter == b"P" and self._progress:
+            self._progress(*struct.unpack("<QQ", body))
+
+
+class Outcome(NamedTuple):
+    """How one worker ended."""
+
+    answers: _Answers
+    status: int
+    """As `Popen.returncode`."""
+    in_time: bool
 
 
 def extract(
@@ -17,15 +94,42 @@ def extract(
     *,
     bounds: Bounds = _DEFAULT,
     uid: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Extraction, int]:
     """Return what the image behind `fd` holds, and a descriptor of its slim layer (at 0; the caller closes it).
 
     `uid` is the worker's own user id (only root can give one); `progress` is called with (done, total) entries.
     Raises `Unscannable` with one of the design's six causes; never returns a partial answer.
     """
-    del fd, bounds, uid, progress
-    raise Unscannable("sandbox", "the worker is not there yet")
+    extraction, layer, _ = extract_measured(fd, bounds=bounds, uid=uid, progress=progress)
+    return extraction, layer
+
+
+def extract_measured(
+    fd: int, *, bounds: Bounds = _DEFAULT, uid: int | None = None, progress: Progress | None = None
+) -> tuple[Extraction, int, Examined]:
+    """Return the same as `extract`, and the worker's own measurements, for the bench."""
+    with tempfile.TemporaryFile(prefix="sifgate-layer-") as layer:
+        before = _stamp(fd)
+        examined = _run("extract", fd, layer.fileno(), bounds, uid, progress)
+        if _stamp(fd) != before:
+            raise Unscannable("malformed", "the image was changed while being read", hint="try again when it is written")
+        size = os.fstat(layer.fileno()).st_size
+        if size != examined.layer_size or size > bounds.layer_size + _PIECE:
+            raise Unscannable("malformed", f"the worker wrote {size} bytes and says {examined.layer_size}")
+        digest = "sha256:" + _sha256(layer.fileno(), size)
+        extraction = Extraction(
+            fingerprint=fingerprint(VERSION, digest, examined.facts),
+            slim_version=VERSION,
+            layer_digest=digest,
+            layer_size=size,
+            facts=examined.facts,
+            image_format=examined.image_format,
+            bytes_read=examined.bytes_read,
+        )
+        descriptor = os.dup(layer.fileno())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return extraction, descriptor, examined
 
 
 def recheck(fd: int, extraction: Extraction, *, uid: int | None = None) -> None:
@@ -33,10 +137,151 @@ def recheck(fd: int, extraction: Extraction, *, uid: int | None = None) -> None:
 
     Raises `Unscannable("malformed", …)` unless its canonical re-serialisation is identical and the fingerprint right.
     """
-    del fd, extraction, uid
-    raise Unscannable("sandbox", "the worker is not there yet")
+    size = os.fstat(fd).st_size
+    if extraction.slim_version != VERSION:
+        raise Unscannable("malformed", f"slim version {extraction.slim_version} is not {VERSION}")
+    if size != extraction.layer_size or "sha256:" + _sha256(fd, size) != extraction.layer_digest:
+        raise Unscannable("malformed", "the layer is not the one that its digest names")
+    if fingerprint(VERSION, extraction.layer_digest, extraction.facts) != extraction.fingerprint:
+        raise Unscannable("malformed", "the fingerprint is not that of the layer and its facts")
+    facts = _run("recheck", fd, -1, _DEFAULT, uid, None).facts
+    claimed = extraction.facts
+    if (facts.os_release, facts.managers) != (claimed.os_release, claimed.managers):
+        raise Unscannable("malformed", "the facts are not those of the layer")
 
 
+@cache
 def sandbox_layers() -> dict[str, str]:
-    """Return the layers of the sandbox on this machine: name → "active", or why not."""
-    return {}
+    """Return the layers of the sandbox on this machine: name → "active", or why not; asked of a real worker, once."""
+    try:
+        layers = _outcome("probe", -1, -1, _DEFAULT, None, None).answers.layers
+    except Unscannable as error:
+        return {"worker": str(error)}
+    return layers or {"worker": "does not start"}
+
+
+def _run(
+    verb: str, fd: int, layer: int, bounds: Bounds, uid: int | None, progress: Progress | None
+) -> Examined:
+    outcome = _outcome(verb, fd, layer, bounds, uid, progress)
+    answers = outcome.answers
+    if not outcome.in_time:
+        raise Unscannable("bounds", f"reading the image took longer than {bounds.wall_seconds:g} s")
+    if answers.refusal is not None:
+        cause, text = answers.refusal
+        raise Unscannable(cause if cause in CAUSES else "malformed", text[:1000])
+    if answers.layers is None:
+        raise Unscannable("sandbox", f"the worker did not start (status {outcome.status})")
+    if outcome.status in {-signal.SIGXCPU, -signal.SIGKILL}:
+        raise Unscannable("bounds", "reading the image took more processor time or memory than it may")
+    if outcome.status != 0 or answers.examined is None:
+        raise Unscannable("malformed", f"the worker died on the image (status {outcome.status})")
+    return answers.examined
+
+
+def _outcome(
+    verb: str, fd: int, layer: int, bounds: Bounds, uid: int | None, progress: Progress | None
+) -> Outcome:
+    """Run one worker to its end, or to the end of its time."""
+    program, why = _program(directories=verb == "extract" and _is_directory(fd))
+    reading, writing = os.pipe()
+    try:
+        task = Task(
+            verb=verb,
+            image=fd,
+            layer=layer,
+            answers=writing,
+            bounds=bounds,
+            uid=(OWN_UID if uid is None else uid) if os.geteuid() == 0 else None,
+            program=program,
+            why_no_program=why,
+        )
+        process = _start(task, [each for each in (fd, layer, writing) if each >= 0])
+    except OSError as error:
+        os.close(reading)
+        raise Unscannable("sandbox", f"no worker can be started: {error.strerror}") from error
+    finally:
+        os.close(writing)
+    answers = _Answers(progress)
+    try:
+        in_time = _listen(reading, answers, time.monotonic() + bounds.wall_seconds)
+    finally:
+        os.close(reading)
+        if process.poll() is None:
+            _end(process)
+    return Outcome(answers, process.returncode, in_time)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Wait a moment for a worker that has said all, then end it."""
+    try:
+        process.wait(timeout=1.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _start(task: Task, descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-I", "-S", "-c", _START, msgspec.json.encode(task).decode(), *_import_paths()]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=descriptors,
+        cwd="/",
+        env={},
+    )
+
+
+def _listen(pipe: int, answers: _Answers, deadline: float) -> bool:
+    """Take answers until the worker closes its end; return False if the deadline came first."""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+            return False
+        data = os.read(pipe, 1 << 16)
+        if not data:
+            return True
+        try:
+            answers.take(data)
+        except (ValueError, struct.error, msgspec.MsgspecError):
+            answers.refusal = ("malformed", "the worker's answers make no sense")
+            return True
+
+
+@cache
+def _import_paths() -> tuple[str, ...]:
+    """Return the directories that hold our code and the libraries the worker uses."""
+    found = {}
+    for name in _LIBRARIES:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin:
+            found[str(Path(spec.origin).parent.parent)] = True
+    return tuple(found)
+
+
+def _program(*, directories: bool) -> tuple[bytes, str]:
+    try:
+        return seccomp.program(directories=directories), ""
+    except (OSError, RuntimeError, ImportError) as error:
+        return b"", str(error) or type(error).__name__
+
+
+def _is_directory(fd: int) -> bool:
+    return fd >= 0 and os.fstat(fd).st_mode & 0o170000 == 0o040000
+
+
+def _stamp(fd: int) -> tuple[int, ...]:
+    """Return what changes when a regular file is written; nothing for a directory, whose files have their own."""
+    status = os.fstat(fd)
+    if _is_directory(fd):
+        return ()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _sha256(fd: int, size: int) -> str:
+    whole = hashlib.sha256()
+    for offset in range(0, size, _PIECE):
+        whole.update(os.pread(fd, _PIECE, offset))
+    return whole.hexdigest()

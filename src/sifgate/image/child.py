@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The disposable worker process: import everything, close the sandbox, read one image, answer, die.
+
+Started by `worker` as `python -I -S` with an empty environment. Descriptors that it has: the image, the file for the
+layer, the pipe for its answers. Each answer is a letter, a 4-byte length and that many bytes:
+`S` the sandbox's layers, `P` entries seen and expected, `E` what was examined, `U` cause and text of an `Unscannable`.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+import struct
+from typing import NoReturn
+
+import msgspec
+
+from sifgate.errors import Unscannable
+from sifgate.image import compression, examine, recheck, sandbox
+from sifgate.image.bounds import Bounds
+
+_BUFFER = 1 << 20
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What the parent wants; the only argument of the process, as JSON."""
+
+    verb: str
+    """`extract`, `recheck` or `probe`."""
+    image: int
+    layer: int
+    answers: int
+    bounds: Bounds
+    uid: int | None
+    program: bytes
+    why_no_program: str
+
+
+class _Layer:
+    """The file of the layer, written in large pieces."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._waiting: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size >= _BUFFER:
+            self.flush()
+
+    def flush(self) -> None:
+        data = memoryview(b"".join(self._waiting))
+        self._waiting, self._size = [], 0
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+
+def answer(pipe: int, letter: bytes, body: bytes) -> None:
+    """Send one message to the parent."""
+    data = memoryview(letter + struct.pack("<I", len(body)) + body)
+    while data:
+        data = data[os.write(pipe, data) :]
+
+
+def main(argument: str) -> NoReturn:
+    """Do the task and end the process without any clean-up: there is nothing to clean."""
+    task = msgspec.json.decode(argument, type=Task)
+    try:
+        _do(task)
+    except Unscannable as error:
+        answer(task.answers, b"U", msgspec.json.encode((error.cause, str(error))))
+    except MemoryError:
+        answer(task.answers, b"U", b'["bounds","reading the image took more memory than it may"]')
+    except RecursionError:
+        answer(task.answers, b"U", b'["malformed","the image is nested too deeply"]')
+    except OSError as error:
+        cause = "bounds" if error.errno in {27, 28} else "malformed"  # EFBIG, ENOSPC
+        answer(task.answers, b"U", msgspec.json.encode((cause, f"reading the image failed: {error.strerror}")))
+    except Exception as error:  # noqa: BLE001  whatever a hostile image finds in our readers is the image's state
+        text = f"a reader gave up: {type(error).__name__}: {error}"
+        answer(task.answers, b"U", msgspec.json.encode(("malformed", text)))
+    os._exit(0)
+
+
+def _do(task: Task) -> None:
+    compression.load()
+    directory = task.image if task.verb == "extract" and stat.S_ISDIR(os.fstat(task.image).st_mode) else None
+    layers = sandbox.enter(
+        task.bounds,
+        uid=task.uid,
+        program=task.program,
+        why_no_program=task.why_no_program,
+        directory=directory,
+    )
+    answer(task.answers, b"S", msgspec.json.encode(layers))
+    if not any(layers[name] == sandbox.ACTIVE for name in sandbox.CONFINING):
+        raise Unscannable("sandbox", "; ".join(f"{name}: {why}" for name, why in layers.items()))
+    if task.verb == "extract":
+        _extract(task)
+    elif task.verb == "recheck":
+        answer(task.answers, b"E", msgspec.json.encode(recheck.reexamine(task.image, task.bounds)))
+
+
+def _extract(task: Task) -> None:
+    layer = _Layer(task.layer)
+
+    def progress(done: int, expected: int) -> None:
+        answer(task.answers, b"P", struct.pack("<QQ", done, expected))
+
+    examined = examine.examine(task.image, task.bounds, layer, progress)
+    layer.flush()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    answer(task.answers, b"E", msgspec.json.encode(msgspec.structs.replace(examined, peak_memory=peak)))
