@@ -37,6 +37,9 @@ _VERB_MAX = 16
 _KEY_MAX = 32
 _LENGTH_MAX = 9
 _MEMFD = b"sifgate/1 memfd\n"
+_KNOWN: dict[bytes, str] = {}
+"""Keys that have been checked before; only a few dozen exist."""
+_KNOWN_LIMIT = 256
 _SEALS = 0x0F  # F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE
 _F_ADD_SEALS = 1033
 _F_GET_SEALS = 1034
@@ -96,7 +99,8 @@ def encode(verb: str, fields: Iterable[tuple[str, bytes]] = (), *, limit: int = 
     parts = [_MAGIC, name, b"\n"]
     for key, value in fields:
         word = key.encode("ascii", "replace")
-        _check_key(word)
+        if word not in _KNOWN:
+            _new_key(word)
         parts.append(b"%b:%d=%b\n" % (word, len(value), value))
     data = b"".join(parts)
     if len(data) > limit:
@@ -124,8 +128,7 @@ def _fields(data: bytes, at: int) -> list[tuple[str, bytes]]:
         colon = data.find(b":", at, at + _KEY_MAX + 1)
         if colon < 0:
             raise ProtocolError(f"byte {at}: no key")
-        key = data[at:colon]
-        _check_key(key)
+        key = _KNOWN.get(data[at:colon]) or _new_key(data[at:colon])
         equals = data.find(b"=", colon + 1, colon + _LENGTH_MAX + 2)
         digits = data[colon + 1 : equals]
         if equals < 0 or not digits or digits.translate(None, _DIGITS) or (digits[0] == 0x30 and len(digits) > 1):
@@ -134,11 +137,19 @@ def _fields(data: bytes, at: int) -> list[tuple[str, bytes]]:
         end = start + int(digits)
         if data[end : end + 1] != b"\n":
             raise ProtocolError(f"byte {at}: field runs past the end or does not end with a newline")
-        fields.append((key.decode("ascii"), data[start:end]))
-        if len(fields) > FIELDS_LIMIT:
-            raise ProtocolError(f"more than {FIELDS_LIMIT} fields")
+        fields.append((key, data[start:end]))
         at = end + 1
+    if len(fields) > FIELDS_LIMIT:
+        raise ProtocolError(f"more than {FIELDS_LIMIT} fields")
     return fields
+
+
+def _new_key(key: bytes) -> str:
+    _check_key(key)
+    name = key.decode("ascii")
+    if len(_KNOWN) < _KNOWN_LIMIT:
+        _KNOWN[key] = name
+    return name
 
 
 def _check_key(key: bytes) -> None:
@@ -146,38 +157,41 @@ def _check_key(key: bytes) -> None:
         raise ProtocolError(f"key {key!r}: not a lower-case letter and up to 31 of a-z 0-9 _")
 
 
-def send(connection: _socket.socket, data: bytes, descriptors: Sequence[int] = ()) -> None:
-    """Send one message, as a packet or as a sealed memfd; raises OSError, ProtocolError for both at once."""
+def send(connection: _socket.socket, data: bytes, descriptors: Sequence[int] = (), *, flags: int = 0) -> None:
+    """Send one message, as a packet or as a sealed memfd; raises OSError, ProtocolError for both at once.
+
+    `flags` are the socket's, such as MSG_DONTWAIT.
+    """
     if len(data) <= PACKET_LIMIT:
-        _send_packet(connection, data, descriptors)
+        _send_packet(connection, data, descriptors, flags)
         return
     if descriptors:
         raise ProtocolError("a message longer than a packet cannot carry descriptors")
     memory = seal(data)
     try:
-        _send_packet(connection, _MEMFD, (memory,))
+        _send_packet(connection, _MEMFD, (memory,), flags)
     finally:
         os.close(memory)
 
 
-def _send_packet(connection: _socket.socket, data: bytes, descriptors: Sequence[int]) -> None:
+def _send_packet(connection: _socket.socket, data: bytes, descriptors: Sequence[int], flags: int) -> None:
     if not descriptors:
-        connection.send(data)
+        connection.send(data, flags)
         return
-    rights = struct.pack("%di" % len(descriptors), *descriptors)
-    connection.sendmsg([data], [(_socket.SOL_SOCKET, _SCM_RIGHTS, rights)])
+    rights = struct.pack(f"{len(descriptors)}i", *descriptors)
+    connection.sendmsg([data], [(_socket.SOL_SOCKET, _SCM_RIGHTS, rights)], flags)
 
 
-def receive(connection: _socket.socket, *, limit: int = MESSAGE_LIMIT) -> tuple[bytes, list[int]]:
+def receive(connection: _socket.socket, *, limit: int = MESSAGE_LIMIT, flags: int = 0) -> tuple[bytes, list[int]]:
     """Return the bytes of the next message (empty: the peer has closed) and the descriptors that came with it.
 
     The caller owns the descriptors. Raises ProtocolError, after closing all of them, for a packet over the limit, for
     more descriptors than any turn carries, and for a memfd that is not one, not sealed or too large; OSError as the
     socket does.
     """
-    data, descriptors, flags = receive_packet(connection)
+    data, descriptors, happened = receive_packet(connection, flags)
     try:
-        if flags & (_socket.MSG_TRUNC | _socket.MSG_CTRUNC):
+        if happened & (_socket.MSG_TRUNC | _socket.MSG_CTRUNC):
             raise ProtocolError("packet too large, or too many descriptors")
         if data != _MEMFD:
             return data, descriptors
@@ -191,15 +205,15 @@ def receive(connection: _socket.socket, *, limit: int = MESSAGE_LIMIT) -> tuple[
     return data, []
 
 
-def receive_packet(connection: _socket.socket) -> tuple[bytes, list[int], int]:
+def receive_packet(connection: _socket.socket, flags: int = 0) -> tuple[bytes, list[int], int]:
     """Return bytes, descriptors and message flags of the next packet, judging nothing."""
-    data, ancillary, flags, _ = connection.recvmsg(PACKET_LIMIT, _ANCILLARY, _MSG_CMSG_CLOEXEC)
+    data, ancillary, happened, _ = connection.recvmsg(PACKET_LIMIT, _ANCILLARY, flags | _MSG_CMSG_CLOEXEC)
     descriptors: list[int] = []
     for level, kind, payload in ancillary:
         if level == _socket.SOL_SOCKET and kind == _SCM_RIGHTS:
             count = len(payload) // 4
-            descriptors.extend(struct.unpack("%di" % count, payload[: 4 * count]))
-    return data, descriptors, flags
+            descriptors.extend(struct.unpack(f"{count}i", payload[: 4 * count]))
+    return data, descriptors, happened
 
 
 def seal(data: bytes) -> int:

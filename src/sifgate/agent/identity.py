@@ -29,9 +29,8 @@ _O_PATH = 0o10000000
 _MAX_HANDLE = 128
 
 # struct statx: mask, mode @28, ino @32, size @40, ctime @96, mtime @112, dev @136, mnt_id @144
-_HEAD = struct.Struct("=I24xH2xQQ")
-_TIMES = struct.Struct("=qI4xqI")
-_PLACE = struct.Struct("=IIQ")
+_STATX = struct.Struct("=I24xH2xQQ48xqI4xqI12xIIQ")
+_MOUNT = struct.Struct("=Q")
 
 _statx = _LIBC.statx
 _statx.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p]
@@ -63,10 +62,8 @@ def identify(descriptor: int) -> Identity:
     buffer = ctypes.create_string_buffer(256)
     if _statx(descriptor, b"", _AT_EMPTY_PATH | _AT_STATX_DONT_SYNC, mask, buffer) != 0:
         raise OSError(ctypes.get_errno(), "statx")
-    answered, mode, inode, size = _HEAD.unpack_from(buffer, 0)
-    unique = bool(answered & _STATX_MNT_ID_UNIQUE)
-    ctime, ctime_ns, mtime, mtime_ns = _TIMES.unpack_from(buffer, 96)
-    major, minor, mount = _PLACE.unpack_from(buffer, 136)
+    answered, mode, inode, size, ctime, ctime_ns, mtime, mtime_ns, major, minor, mount = _STATX.unpack_from(buffer)
+    unique = answered & _STATX_MNT_ID_UNIQUE != 0
     if not unique:
         mount = mount_id(descriptor)
     return Identity(
@@ -86,7 +83,7 @@ def mount_id(descriptor: int) -> int:
     buffer = ctypes.create_string_buffer(256)
     if _statx(descriptor, b"", _AT_EMPTY_PATH | _AT_STATX_DONT_SYNC, _STATX_MNT_ID, buffer) != 0:
         raise OSError(ctypes.get_errno(), "statx")
-    found: int = _PLACE.unpack_from(buffer, 136)[2]
+    found: int = _MOUNT.unpack_from(buffer, 144)[0]
     return found
 
 
@@ -109,16 +106,18 @@ def file_handle(descriptor: int) -> bytes:
     return struct.pack("=i", kind) + buffer.raw[8 : 8 + size]
 
 
-def check_received(descriptor: int) -> None:
-    """Raise Unresolved unless the descriptor is a read-only regular file or directory that can be read."""
+def check_received(descriptor: int) -> Identity:
+    """Return the identity of a read-only regular file or directory; raises Unresolved for any other descriptor."""
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     if flags & _O_PATH:
         raise Unresolved("the descriptor cannot be read (O_PATH)")
     if flags & os.O_ACCMODE != os.O_RDONLY:
         raise Unresolved("the descriptor can be written")
-    mode = identify(descriptor).mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise Unresolved(f"not a file or directory but {_KINDS.get(stat.S_IFMT(mode), 'something else')}")
+    identity = identify(descriptor)
+    kind = stat.S_IFMT(identity.mode)
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        raise Unresolved(f"not a file or directory but {_KINDS.get(kind, 'something else')}")
+    return identity
 
 
 _KINDS = {

@@ -210,7 +210,7 @@ class Patience:
 
     def recall(self, descriptor: int) -> Footing | None:
         """See `Images.recall`."""
-        return self._scans.recall(descriptor)
+        return self._scans.recall(descriptor, self._session.identity)
 
     def find_out(self, descriptor: int, launch: LaunchEvent, patience: float) -> Promise[Footing]:
         """See `Images.find_out`; says so once it takes longer than a moment."""

@@ -13,16 +13,18 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import _socket
+
 from sifgate import fsguard, wire
 from sifgate.agent.loop import Loop
 from sifgate.agent.peer import Peer, peer_of
-from sifgate.agent.session import IDLE_LIMIT, Session, Verb
+from sifgate.agent.session import Session, Verb
 from sifgate.errors import ConfigError
 
 BACKLOG = 4096
 ACCEPTS = 256
 """Connections taken in one turn, so that those already talking are heard in between."""
-SWEEP_EVERY = 2.0
+SWEEP_EVERY = 0.5
 _BUSY = wire.encode("error", [("code", b"busy"), ("text", b"too many conversations")])
 _SD_LISTEN_FDS_START = 3
 
@@ -107,17 +109,17 @@ class Listener:
     def _accept(self, _events: int) -> None:
         for _ in range(ACCEPTS):
             try:
-                connection, _ = self._listening.accept()
+                descriptor, _ = self._listening._accept()  # type: ignore[attr-defined]  # noqa: SLF001 - as socket.accept does
             except OSError:  # nobody waits any more, or no descriptor is free: the sweep makes room
                 return
-            connection.setblocking(False)
+            connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, descriptor)
             peer = peer_of(connection)
             if self._has_room(peer):
                 self._welcome(connection, peer)
             else:
                 self.turned_away += 1
                 with contextlib.suppress(OSError):
-                    connection.send(_BUSY)
+                    connection.send(_BUSY, _socket.MSG_DONTWAIT)
                 connection.close()
 
     def _has_room(self, peer: Peer) -> bool:
@@ -125,14 +127,14 @@ class Listener:
             return False
         return peer.uid == 0 or self._by_user[peer.uid] < self._per_user
 
-    def _welcome(self, connection: socket.socket, peer: Peer) -> None:
-        session = Session(connection, peer, self._loop, self._verb_of, self._gone)
+    def _welcome(self, connection: _socket.socket, peer: Peer) -> None:
+        session = Session(connection, peer, self._verb_of, self._gone)
         descriptor = connection.fileno()
         self._sessions[descriptor] = session
         self._by_user[peer.uid] += 1
         self.accepted += 1
         self._loop.watch(descriptor, partial(_readable, session))
-        session.readable()  # the question is mostly there already
+        session.readable()  # the question is mostly there already: saves a turn
 
     def _gone(self, session: Session) -> None:
         descriptor = session.fileno
@@ -143,10 +145,9 @@ class Listener:
             del self._by_user[session.peer.uid]
 
     def _sweep(self) -> None:
-        latest = time.monotonic() - IDLE_LIMIT
+        now = time.monotonic()
         for session in list(self._sessions.values()):
-            if session.awaited and session.heard < latest:
-                session.timed_out()
+            session.look_after(now)
         self._loop.later(SWEEP_EVERY, self._sweep)
 
 

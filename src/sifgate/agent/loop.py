@@ -49,10 +49,8 @@ class Loop:
         self._handlers[descriptor] = handler
 
     def forget(self, descriptor: int) -> None:
-        """Watch the descriptor no longer; call before closing it."""
-        if self._handlers.pop(descriptor, None) is not None:
-            with contextlib.suppress(OSError):
-                self._epoll.unregister(descriptor)
+        """Watch the descriptor no longer; the caller closes it, which takes it out of the kernel's set too."""
+        self._handlers.pop(descriptor, None)
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         """Call once, in `seconds`; there is no cancelling: what is called looks whether it still matters."""

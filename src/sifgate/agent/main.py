@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -34,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     _handle_signals(agent)
     agent.start()
+    gc.collect()
+    gc.freeze()  # what is there now stays
+    gc.set_threshold(20_000, 20, 50)  # conversations are freed by their last reference
     if agent.holder.problem:
         print(f"sifgate agent: policy not in force: {agent.holder.problem}", file=sys.stderr)  # noqa: T201 - the same
     print(f"sifgate agent listening on {agent.socket_path}", flush=True)  # noqa: T201 - who started it waits for this

@@ -80,9 +80,12 @@ class Memo:
     def __len__(self) -> int:
         return len(self._known)
 
-    def recall(self, descriptor: int) -> Content | None:
-        """Return what exactly this content is; None: unknown. Never waits for a local file system."""
-        identity = identify(descriptor)
+    def recall(self, descriptor: int, identity: Identity | None = None) -> Content | None:
+        """Return what exactly this content is; None: unknown. Never waits for a file server.
+
+        `identity` is the descriptor's, where the caller has just asked for it.
+        """
+        identity = identity or identify(descriptor)
         trait = self._mounts.known(identity)
         if trait is None or not trait.believed or not identity.regular:
             return None

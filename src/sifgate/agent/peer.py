@@ -11,7 +11,6 @@ import grp
 import os
 import pwd
 import re
-import socket
 import struct
 import time
 from collections import OrderedDict
@@ -19,12 +18,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import _socket
+
 from sifgate.agent.turns import Promise
 from sifgate.model.launch import JobFacts
 
 NAMES_LIFE = 300.0
 """Seconds after which a user's names and groups are looked up again, behind the launch's back."""
 NAMES_LIMIT = 10_000
+_SO_PEERCRED = 17
 _CREDENTIALS = struct.Struct("=iII")
 _CGROUP = re.compile(
     r"^\d+:[^:]*:"
@@ -49,9 +51,9 @@ class Names(NamedTuple):
     groups: tuple[str, ...]
 
 
-def peer_of(connection: socket.socket) -> Peer:
+def peer_of(connection: _socket.socket) -> Peer:
     """Return the kernel's word on who connected."""
-    return Peer(*_CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)))
+    return Peer(*_CREDENTIALS.unpack(connection.getsockopt(_socket.SOL_SOCKET, _SO_PEERCRED, 12)))
 
 
 def job_of(peer: Peer, proc: Path = Path("/proc")) -> JobFacts:

@@ -21,8 +21,9 @@ _CLAIMS = ("door", "uid", "gid", "job", "step", "nodes", *_JOB_TEXTS)
 _REASON_LIMIT = 1024
 _NAME_LIMIT = 256
 _DOORS = {door.value: door for door in Door}
-_REMEMBERED_WORDS = 4096
-"""Bytes of a launch whose parse is worth remembering; longer ones are rare and would fill the memory."""
+_REMEMBERED_WORDS = 100
+_REMEMBERED_BYTES = 4096
+"""Words and bytes of a launch whose parse is worth remembering; longer ones are rare and would fill the memory."""
 
 
 class Asker(msgspec.Struct, frozen=True):
@@ -103,8 +104,8 @@ def _seen(message: Message, cwd: str) -> tuple[Sighting, ...]:
     path = message.first("path")
     if path:
         return (Sighting(_named(path, cwd)),)
-    words = tuple((key, value) for key, value in message.fields if key in _RAW)
-    if sum(len(value) for _, value in words) > _REMEMBERED_WORDS:
+    words = tuple([field for field in message.fields if field[0] in _RAW])
+    if len(words) > _REMEMBERED_WORDS or sum([len(field[1]) for field in words]) > _REMEMBERED_BYTES:
         return _parse(words)
     return _remembered(words)
 

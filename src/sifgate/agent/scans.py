@@ -23,7 +23,7 @@ import msgspec
 
 from sifgate.admission.ports import Footing
 from sifgate.agent.cache import Cache, Known
-from sifgate.agent.identity import identify
+from sifgate.agent.identity import Identity, identify
 from sifgate.agent.inspect import Inspection, Inspector
 from sifgate.agent.judge import Verdicts
 from sifgate.agent.loop import Loop
@@ -98,9 +98,9 @@ class Scans:
         self.stopping = threading.Event()
         self.finished = 0
 
-    def recall(self, descriptor: int) -> Footing | None:
-        """See `Images.recall`: no waiting, one statx."""
-        known = self.memo.recall(descriptor)
+    def recall(self, descriptor: int, identity: Identity | None = None) -> Footing | None:
+        """See `Images.recall`: no waiting, one statx at most."""
+        known = self.memo.recall(descriptor, identity)
         if isinstance(known, Footing):
             return known
         return None if known is None else self._current(known)

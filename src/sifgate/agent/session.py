@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import _socket
+
 from sifgate import wire
-from sifgate.agent.identity import check_received
-from sifgate.agent.loop import Loop
+from sifgate.agent.identity import Identity, check_received
 from sifgate.agent.peer import Peer
 from sifgate.agent.turns import Promise, drive
 from sifgate.errors import ProtocolError, SifgateError, Unresolved
@@ -35,24 +35,26 @@ Verb = Callable[["Session", wire.Message], Coroutine[Promise[Any], None, None]]
 class Session:
     """One connection; used from the loop only."""
 
-    __slots__ = ("_busy", "_close", "_connection", "_loop", "_opening", "_verb_of", "arrived", "closed", "descriptors", "heard", "peer")
+    __slots__ = ("_busy", "_close", "_connection", "_opening", "_verb_of", "arrived", "closed", "descriptors", "heard", "identity", "peer", "spoke")
 
     def __init__(
         self,
-        connection: socket.socket,
+        connection: _socket.socket,
         peer: Peer,
-        loop: Loop,
         verb_of: Callable[[str], Verb | None],
         close: Callable[[Session], None],
     ) -> None:
         self._connection = connection
         self.peer = peer
-        self._loop = loop
         self._verb_of = verb_of
         self._close = close
         self._busy = False
         self._opening: Promise[int] | None = None
         self.descriptors: list[int] = []
+        self.identity: Identity | None = None
+        """Of the descriptor received last."""
+        self.spoke = 0.0
+        """Monotonic time of the last sign of life."""
         self.arrived = 0.0
         """Monotonic time of the question."""
         self.heard = time.monotonic()
@@ -72,7 +74,7 @@ class Session:
     def readable(self) -> None:
         """Take what has arrived."""
         try:
-            data, descriptors = wire.receive(self._connection)
+            data, descriptors = wire.receive(self._connection, flags=_socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except (OSError, ProtocolError) as error:
@@ -100,10 +102,8 @@ class Session:
         if descriptors:
             raise ProtocolError(f"{message.verb!r} carries no descriptors")
         self._busy = True
-        self.arrived = time.monotonic()
+        self.arrived = self.spoke = time.monotonic()
         drive(verb(self, message), _ended, self._failed)
-        if not self.closed:
-            self._loop.later(SIGN_OF_LIFE, self._alive)
 
     def open(self, reference: ImageReference, cwd: str) -> Promise[int]:
         """Ask the shim for a descriptor of the image; the session closes it at its end. See the port `Shim`."""
@@ -112,7 +112,7 @@ class Session:
             promise.fail(Unresolved("too many images in one launch"))
             return promise
         self._opening = promise
-        self.heard = time.monotonic()
+        self.heard = self.spoke = time.monotonic()
         path = reference.path.encode("utf-8", "surrogateescape")
         self.send("open", [("path", path), ("cwd", cwd.encode("utf-8", "surrogateescape"))])
         return promise
@@ -129,7 +129,7 @@ class Session:
             promise.fail(Unresolved(f"the shim sent {len(descriptors)} descriptors (expected 1)"))
             return
         try:
-            check_received(descriptors[0])
+            self.identity = check_received(descriptors[0])
         except Unresolved as error:
             promise.fail(error)
         except OSError as error:
@@ -137,7 +137,15 @@ class Session:
         else:
             promise.keep(descriptors[0])
 
-    def timed_out(self) -> None:
+    def look_after(self, now: float) -> None:
+        """Give a sign of life where the peer waits, give up where the agent has waited long enough."""
+        if self.awaited:
+            if now - self.heard > IDLE_LIMIT:
+                self._timed_out()
+        elif now - self.spoke >= SIGN_OF_LIFE:
+            self.wait()
+
+    def _timed_out(self) -> None:
         """Go on without the peer: an image that hangs when it is opened is `unresolved`, a silent peer is hung up on."""
         if self._opening is None:
             self.refuse("timeout", "nothing was heard in time")
@@ -147,6 +155,7 @@ class Session:
 
     def wait(self, text: str = "") -> None:
         """Give a sign of life, with a line for the user's terminal or without."""
+        self.spoke = time.monotonic()
         self.send("wait", [("text", text.encode("utf-8", "replace"))])
 
     def finish(self, verb: str, fields: list[tuple[str, bytes]]) -> None:
@@ -184,18 +193,11 @@ class Session:
 
     def _send(self, data: bytes) -> None:
         try:
-            wire.send(self._connection, data)
+            wire.send(self._connection, data, flags=_socket.MSG_DONTWAIT)
         except OSError as error:
             if error.errno not in _HUNG_UP:
                 raise
             self.close()
-
-    def _alive(self) -> None:
-        if self.closed:
-            return
-        if self._opening is None:
-            self.wait()
-        self._loop.later(SIGN_OF_LIFE, self._alive)
 
     def _failed(self, error: Exception) -> None:
         code = error.code if isinstance(error, SifgateError) else "internal"

@@ -159,7 +159,13 @@ def reference_code(identifier: str) -> str:
 
 def iso(now: float) -> str:
     """Return `now` (seconds since 1970) as ISO time in UTC with milliseconds."""
-    return datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second = int(now)
+    return f"{_second(second)}.{int((now - second) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, timezone.utc).isoformat().removesuffix("+00:00")
 
 
 def compose(
