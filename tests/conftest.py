@@ -7,7 +7,7 @@ import os
 
 import hypothesis
 
-pytest_plugins = ["testbed.leftovers", "testbed.poison", "testbed.needs"]
+pytest_plugins = ["testbed.leftovers", "testbed.poison", "testbed.needs", "testbed.untraced"]
 
 KEPT = ("SIFGATE_CACHE", "SIFGATE_APT")
 """Settings of this repository's tools; all other SIFGATE_ variables would change what is tested."""

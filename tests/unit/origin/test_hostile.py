@@ -88,6 +88,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("argv", HOSTILE.values(), ids=HOSTILE)
 def test_a_megabyte_takes_seconds_not_minutes(argv: tuple[str, ...]) -> None:
     """Time is about linear in the words, and a runtime that is named is seen."""
@@ -98,6 +99,7 @@ def test_a_megabyte_takes_seconds_not_minutes(argv: tuple[str, ...]) -> None:
     assert len(found) <= 257
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_hostile_multi_prog_file_and_script_are_bounded() -> None:
     """A megabyte of quotes, ranks or lines is read in seconds."""
     for text in (

@@ -251,6 +251,7 @@ def test_counterfactual_needs_a_fix_in_every_package() -> None:
     assert (decision.total, decision.clearable) == (2, 1)
 
 
+@pytest.mark.usefixtures("untraced")
 def test_largest_real_verdict_is_judged_in_time() -> None:
     """5,000 findings, all different, take at most 10 ms of processor time (the best of ten runs)."""
     site = load_policy(ROOT / "etc/sifgate/examples/enforcing.yaml")
