@@ -22,6 +22,9 @@ from testbed.cache import cache_root
 MARK = "SIFGATE_TEST_SESSION"
 GRACE = 10.0
 """Seconds that ending processes are waited for."""
+PREFIX = "sifgate-test-"
+FAILED_KEPT = 2
+"""Directories of earlier, failed or killed, sessions that are kept to be looked at."""
 KEPT = "pytest-of-"
 """Start of the names of pytest's own directories."""
 
@@ -34,7 +37,7 @@ class Session:
     def __init__(self) -> None:
         self.mark = uuid.uuid4().hex
         self.old_directory = tempfile.gettempdir()
-        self.directory = Path(tempfile.mkdtemp(prefix="sifgate-test-"))
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         if os.geteuid() == 0:
             self.directory.chmod(0o1777)  # as /tmp: tests start processes of other users
         os.environ[MARK] = self.mark
@@ -74,6 +77,20 @@ class Session:
         tempfile.tempdir = None
         if remove and not self.mounts():
             shutil.rmtree(self.directory, ignore_errors=True)
+        for path in abandoned(self.directory.parent)[FAILED_KEPT:]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def abandoned(directory: Path) -> list[Path]:
+    """Return what this user's ended sessions left in a directory, newest first; what is mounted in stays out of it."""
+    mounts = Path("/proc/self/mountinfo").read_text(errors="replace")
+    found = []
+    for path in directory.glob(f"{PREFIX}*-*"):
+        pid = path.name.removeprefix(PREFIX).partition("-")[0]
+        ended = pid.isdecimal() and not psutil.pid_exists(int(pid))
+        if ended and path.stat().st_uid == os.geteuid() and f" {path}/" not in mounts:
+            found.append(path)
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 @pytest.hookimpl(tryfirst=True)

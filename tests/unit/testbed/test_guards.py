@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from testbed.leftovers import abandoned
 from testbed.poison import PoisonedNetwork, is_here
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -109,3 +110,14 @@ def test_unmet_need_skips_with_its_reason(tmp_path: Path) -> None:
         "@pytest.mark.root\ndef test_x(): raise SystemExit(9)\n"
     )
     assert "root: needs root" in session(tmp_path, text)
+
+
+def test_old_failures_are_not_kept_for_ever(tmp_path: Path) -> None:
+    """Directories of ended sessions are found, newest first; those of running ones and of others are not."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    names = [f"sifgate-test-{process.pid}-{letter}" for letter in "abc"]
+    for age, name in enumerate([*names, f"sifgate-test-{os.getpid()}-d", "sifgate-test-x"]):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (age, age))
+    assert [path.name for path in abandoned(tmp_path)] == names[::-1]
