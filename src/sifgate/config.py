@@ -92,8 +92,6 @@ class Shares(msgspec.Struct, frozen=True):
     """Images of one user that this node had never seen."""
     upload_bytes_per_hour: int = 2 << 30
     """Bytes of slim layers sent for one user."""
-    pending_passes_per_day: int = 5
-    """Launches of one path by one user that may pass unscanned; then its state is `pending_exhausted`."""
 
 
 class AgentSettings(msgspec.Struct, frozen=True):
@@ -201,7 +199,6 @@ _SHARES = _section(
         "cold_scans": _whole(1, 64),
         "new_images_per_hour": _whole(1, 1_000_000),
         "upload_bytes_per_hour": _whole(1 << 20, 1 << 44),
-        "pending_passes_per_day": _whole(0, 1_000_000),
     },
 )
 _SECTIONS: dict[str, _Reader] = {

@@ -37,9 +37,10 @@ _VERB_MAX = 16
 _KEY_MAX = 32
 _LENGTH_MAX = 9
 _MEMFD = b"sifgate/1 memfd\n"
-_KNOWN: dict[bytes, str] = {}
-"""Keys that have been checked before; only a few dozen exist."""
-_KNOWN_LIMIT = 256
+_HEAD_MAX = _KEY_MAX + 1 + _LENGTH_MAX + 1
+_HEADS: dict[bytes, tuple[str, int]] = {}
+"""`key:length` → key and length, of those that have been checked before."""
+_HEADS_LIMIT = 4096
 _SEALS = 0x0F  # F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE
 _F_ADD_SEALS = 1033
 _F_GET_SEALS = 1034
@@ -53,18 +54,16 @@ _ANCILLARY = _socket.CMSG_SPACE(4 * _DESCRIPTORS)
 class Message:
     """One message: a verb and its fields in order; keys may repeat."""
 
-    __slots__ = ("fields", "verb")
+    __slots__ = ("_firsts", "fields", "verb")
 
     def __init__(self, verb: str, fields: Sequence[tuple[str, bytes]] = ()) -> None:
         self.verb = verb
         self.fields = fields
+        self._firsts = dict(reversed(fields))
 
     def first(self, key: str, default: bytes = b"") -> bytes:
         """Return the first value of `key`, `default` where there is none."""
-        for name, value in self.fields:
-            if name == key:
-                return value
-        return default
+        return self._firsts.get(key, default)
 
     def every(self, key: str) -> list[bytes]:
         """Return all values of `key` in order."""
@@ -72,14 +71,12 @@ class Message:
 
     def text(self, key: str, default: str = "") -> str:
         """Return the first value of `key` as text, foreign bytes as surrogate escapes."""
-        for name, value in self.fields:
-            if name == key:
-                return value.decode("utf-8", "surrogateescape")
-        return default
+        value = self._firsts.get(key)
+        return default if value is None else value.decode("utf-8", "surrogateescape")
 
     def number(self, key: str, default: int = 0) -> int:
         """Return the first value of `key` as a decimal number; raises ProtocolError where it is none."""
-        value = self.first(key)
+        value = self._firsts.get(key)
         if not value:
             return default
         digits = value[1:] if value[:1] == b"-" else value
@@ -99,8 +96,7 @@ def encode(verb: str, fields: Iterable[tuple[str, bytes]] = (), *, limit: int = 
     parts = [_MAGIC, name, b"\n"]
     for key, value in fields:
         word = key.encode("ascii", "replace")
-        if word not in _KNOWN:
-            _new_key(word)
+        _check_key(word)
         parts.append(b"%b:%d=%b\n" % (word, len(value), value))
     data = b"".join(parts)
     if len(data) > limit:
@@ -125,31 +121,33 @@ def _fields(data: bytes, at: int) -> list[tuple[str, bytes]]:
     fields = []
     total = len(data)
     while at < total:
-        colon = data.find(b":", at, at + _KEY_MAX + 1)
-        if colon < 0:
-            raise ProtocolError(f"byte {at}: no key")
-        key = _KNOWN.get(data[at:colon]) or _new_key(data[at:colon])
-        equals = data.find(b"=", colon + 1, colon + _LENGTH_MAX + 2)
-        digits = data[colon + 1 : equals]
-        if equals < 0 or not digits or digits.translate(None, _DIGITS) or (digits[0] == 0x30 and len(digits) > 1):
-            raise ProtocolError(f"byte {colon + 1}: no length")
-        start = equals + 1
-        end = start + int(digits)
+        equals = data.find(b"=", at, at + _HEAD_MAX)
+        if equals < 0:
+            raise ProtocolError(f"byte {at}: no key and length")
+        head = data[at:equals]
+        key, length = _HEADS.get(head) or _new_head(head, at)
+        end = equals + 1 + length
         if data[end : end + 1] != b"\n":
             raise ProtocolError(f"byte {at}: field runs past the end or does not end with a newline")
-        fields.append((key, data[start:end]))
+        fields.append((key, data[equals + 1 : end]))
         at = end + 1
     if len(fields) > FIELDS_LIMIT:
         raise ProtocolError(f"more than {FIELDS_LIMIT} fields")
     return fields
 
 
-def _new_key(key: bytes) -> str:
+def _new_head(head: bytes, at: int) -> tuple[str, int]:
+    """Return key and length of `key:length`, checked; remembered, because the same few hundred come again."""
+    key, colon, digits = head.partition(b":")
     _check_key(key)
-    name = key.decode("ascii")
-    if len(_KNOWN) < _KNOWN_LIMIT:
-        _KNOWN[key] = name
-    return name
+    if not colon or not 0 < len(digits) <= _LENGTH_MAX or digits.translate(None, _DIGITS):
+        raise ProtocolError(f"byte {at}: no length")
+    if digits.startswith(b"0") and len(digits) > 1:
+        raise ProtocolError(f"byte {at}: length begins with 0")
+    found = (key.decode("ascii"), int(digits))
+    if len(_HEADS) < _HEADS_LIMIT:
+        _HEADS[head] = found
+    return found
 
 
 def _check_key(key: bytes) -> None:

@@ -99,7 +99,7 @@ class Verbs:
 
     async def _tell_status(self, session: Session, message: wire.Message) -> None:
         del message
-        _say(session, msgspec.json.encode(self._status()))
+        _say(session, msgspec.json.encode(await self._loop.offload(self._status, quick=True)))
 
     async def _explain(self, session: Session, message: wire.Message) -> None:
         """Answer with `{"record", "standing"}` of one reference code, if the asker may see it."""

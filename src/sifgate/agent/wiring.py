@@ -36,10 +36,8 @@ from sifgate.agent.verbs import Verbs
 from sifgate.audit.log import AuditLog
 from sifgate.config import AuditSettings, Places, Settings, load_settings, server_from_engine
 from sifgate.errors import ConfigError
+from sifgate.image.slim import VERSION as SLIM_VERSION
 from sifgate.image.worker import sandbox_layers
-
-
-SLIM_VERSION = 1
 
 
 def read_settings(places: Places) -> Settings:
