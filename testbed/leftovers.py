@@ -6,6 +6,7 @@ Processes carry a mark in their environment, so one that left the process tree i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -87,10 +88,12 @@ def abandoned(directory: Path) -> list[Path]:
     found = []
     for path in directory.glob(f"{PREFIX}*-*"):
         pid = path.name.removeprefix(PREFIX).partition("-")[0]
-        ended = pid.isdecimal() and not psutil.pid_exists(int(pid))
-        if ended and path.stat().st_uid == os.geteuid() and f" {path}/" not in mounts:
-            found.append(path)
-    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+        with contextlib.suppress(FileNotFoundError):  # another session removes it at this moment
+            status = path.stat()
+            ended = pid.isdecimal() and not psutil.pid_exists(int(pid))
+            if ended and status.st_uid == os.geteuid() and f" {path}/" not in mounts:
+                found.append((status.st_mtime, path))
+    return [path for _, path in sorted(found, reverse=True)]
 
 
 @pytest.hookimpl(tryfirst=True)

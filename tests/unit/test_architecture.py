@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,8 +38,8 @@ UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
 def tracked_files() -> tuple[Path, ...]:
     """Return what git tracks, or would (new files that are not ignored); without git, what lies in the tree."""
     words = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(words, capture_output=True, check=False)
-    if done.returncode == 0:
+    done = subprocess.run(words, capture_output=True, check=False) if shutil.which("git") else None
+    if done is not None and done.returncode == 0:
         paths = [ROOT / name.decode() for name in done.stdout.split(b"\0") if name]
     else:
         paths = [path for path in ROOT.rglob("*") if not {".venv", ".git", "__pycache__"} & set(path.parts)]

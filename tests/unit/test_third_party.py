@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import shutil
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -34,8 +35,8 @@ def test_listed_licences_are_those_that_packages_state() -> None:
 def test_every_data_file_has_a_source_and_a_licence() -> None:
     """Each committed data file matches a row of the data table."""
     words = ["git", "-C", str(ROOT), "ls-files", "-z"]
-    done = subprocess.run(words, capture_output=True, check=False)
-    if done.returncode != 0:
+    done = subprocess.run(words, capture_output=True, check=False) if shutil.which("git") else None
+    if done is None or done.returncode != 0:
         pytest.skip("needs a git checkout")
     names = [name for name in done.stdout.decode().split("\0") if Path(name).suffix in DATA_SUFFIXES]
     section = DOCUMENT.partition("## 3.")[2]
