@@ -32,6 +32,14 @@ static const struct {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+static char cwd[PATH_MAX];
+
+void launch_remember_cwd(void)
+{
+	if (getcwd(cwd, sizeof(cwd)) == NULL)
+		cwd[0] = '\0';
+}
+
 bool launch_is_batch(const struct launch *launch)
 {
 	return launch->step == SLURM_BATCH_SCRIPT;
@@ -93,8 +101,8 @@ int launch_read(spank_t spank, struct launch *launch)
 	if (spank_get_item(spank, S_JOB_SUPPLEMENTARY_GIDS, &launch->user.groups, &groups) == ESPANK_SUCCESS &&
 	    groups > 0)
 		launch->user.group_count = (size_t)groups;
-	if (spank_get_item(spank, S_JOB_NNODES, &launch->nodes) != ESPANK_SUCCESS)
-		launch->nodes = 1;
+	if (spank_get_item(spank, S_JOB_NNODES, &launch->nodes) != ESPANK_SUCCESS || launch->nodes == 0)
+		launch->nodes = 1;	/* a batch step says 0 */
 	(void)spank_get_item(spank, S_JOB_NODEID, &launch->node);
 	(void)spank_get_item(spank, S_TASK_GLOBAL_ID, &launch->task);
 	(void)spank_get_item(spank, S_JOB_ENV, &launch->env);
@@ -171,7 +179,7 @@ static void add_words(const struct launch *launch, struct wire_writer *ask)
 
 static void add_facts(const struct launch *launch, const char *reason, unsigned deadline_ms, struct wire_writer *ask)
 {
-	char text[PATH_MAX];
+	char host[HOST_NAME_MAX + 1];
 
 	wire_string(ask, "door", "spank");
 	wire_number(ask, "uid", launch->user.uid);
@@ -180,10 +188,10 @@ static void add_facts(const struct launch *launch, const char *reason, unsigned 
 	wire_number(ask, "step", launch->step);
 	wire_number(ask, "nodes", launch->nodes);
 	wire_number(ask, "task", launch->task);
-	if (gethostname(text, sizeof(text)) == 0)
-		wire_string(ask, "node", text);
-	if (getcwd(text, sizeof(text)) != NULL)
-		wire_string(ask, "cwd", text);
+	if (gethostname(host, sizeof(host)) == 0)	/* SLURMD_NODENAME comes from the user at this moment */
+		wire_string(ask, "node", host);
+	if (cwd[0] != '\0')
+		wire_string(ask, "cwd", cwd);
 	if (reason[0] != '\0')
 		wire_string(ask, "reason", reason);
 	wire_number(ask, "deadline_ms", deadline_ms);

@@ -29,6 +29,10 @@ struct launch {
 /* Fills `launch`; returns -1 where Slurm does not say the essential. */
 int launch_read(spank_t spank, struct launch *launch);
 
+/* Keeps the directory of this process as the step's; called in user_init, since a task that joined the job's mount
+ * namespace (job_container/tmpfs) stands in / until just before it starts. */
+void launch_remember_cwd(void);
+
 /* True for the steps that run nothing of a user's command line: the batch script itself, and the extern step. */
 bool launch_is_batch(const struct launch *launch);
 bool launch_is_extern(const struct launch *launch);

@@ -46,6 +46,7 @@ int stepd_user_init(spank_t spank)
 	struct launch launch;
 
 	timing_start();
+	launch_remember_cwd();
 	if (launch_read(spank, &launch) == 0 && !launch_is_extern(&launch))
 		shared = shared_create();
 	timing_stop(TIMING_USER_INIT);

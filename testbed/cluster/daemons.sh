@@ -11,16 +11,16 @@ chmod 700 /etc/munge
 [ -s /etc/munge/munge.key ] || dd if=/dev/urandom of=/etc/munge/munge.key bs=1024 count=1 2>/dev/null
 chown munge: /etc/munge/munge.key
 chmod 400 /etc/munge/munge.key
-echo '127.0.0.1 localhost tb' >/etc/hosts
+echo "127.0.0.1 localhost tb $(basename -a /nodes/*/ | tr '\n' ' ')" >/etc/hosts
 
 runuser -u munge -- /usr/sbin/munged || exit 1
 /usr/sbin/slurmctld -i </dev/null || exit 1
 for node in /nodes/*/; do
 	name=$(basename "$node")
 	mkdir -p "/var/spool/slurmd.$name"
-	# A mount namespace per node: each sees its own agent and its own posture under the production paths.
-	unshare --mount --propagation private /bin/sh -c '
-		mount --bind "/nodes/$1/run" /run/sifgate && mount --bind "/nodes/$1/etc" /etc/sifgate &&
+	# Namespaces per node: each has its host name, its own agent and its own posture under the production paths.
+	unshare --mount --uts --propagation private /bin/sh -c '
+		hostname "$1" && mkdir -p /var/lib/private-tmp && mount -t tmpfs tmpfs /var/lib/private-tmp && mount --bind "/nodes/$1/run" /run/sifgate && mount --bind "/nodes/$1/etc" /etc/sifgate &&
 		exec /usr/sbin/slurmd -D -N "$1"' slurmd "$name" </dev/null >"/var/log/slurm/slurmd.$name.out" 2>&1 &
 done
 echo started
