@@ -14,7 +14,9 @@ are bounded before anything is built.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -44,10 +46,11 @@ _TYPES = {
 def load(path: Path, *, failure: type[SifgateError] = ConfigError) -> Node:
     """Return the document in a file; raises `failure`, located where there is a place to name."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = _content(path)
     except OSError as error:
         raise failure(f"{path}: cannot be read: {error.strerror or error}") from error
+    if content is None:
+        raise failure(f"{path}: not a regular file")
     return parse(content, str(path), failure=failure)
 
 
@@ -58,6 +61,14 @@ def parse(content: bytes, name: str, *, failure: type[SifgateError] = ConfigErro
     text = _decode(content, name, failure)
     document = Document(name, tuple(_LINE_ENDS.split(text)), failure)
     return _Reader(document, text).read()
+
+
+def _content(path: Path) -> bytes | None:
+    """Return the bytes of a regular file, one past the bound at most; None for anything else, without waiting."""
+    with open(
+        path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)
+    ) as file:  # Path.open takes no opener
+        return file.read(MAX_BYTES + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
 
 
 def _decode(content: bytes, name: str, failure: type[SifgateError]) -> str:

@@ -132,6 +132,26 @@ REFUSED = {
         "3:42",
         'got the number "12.10"',
     ),
+    "no package": (
+        "mode: audit\nrules: [{id: a, when: {package: {}}, action: log}]\n",
+        "3:33",
+        "names no package",
+    ),
+    "no package in the list": (
+        "mode: audit\nrules: [{id: a, when: {package: []}, action: log}]\n",
+        "3:33",
+        "the list is empty",
+    ),
+    "no comparison": (
+        "mode: audit\nrules: [{id: a, when: {severity: 'at least high'}, action: log}]\n",
+        "3:34",
+        'a comparison such as ">= high"',
+    ),
+    "severity of another type": (
+        "mode: audit\nrules: [{id: a, when: {severity: 7}, action: log}]\n",
+        "3:34",
+        "expected text",
+    ),
     "no such manager": (
         "mode: audit\nrules: [{id: a, when: {package: {manager: pyton}}, action: log}]\n",
         "3:43",
@@ -212,6 +232,15 @@ def test_missing_file_is_a_policy_error(tmp_path: Path) -> None:
         load_policy(tmp_path / "nowhere.yaml")
     with pytest.raises(PolicyError, match="cannot be read"):
         load_policy(tmp_path)
+
+
+def test_drop_ins_that_cannot_be_listed_are_an_error(tmp_path: Path) -> None:
+    """A rule that cannot be read is not a rule that is not there."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(f"schema: sifgate.policy/v1\nmode: audit\n{RULE}")
+    (tmp_path / "policy.d").write_text("a file")
+    with pytest.raises(PolicyError, match=r"policy\.d: cannot be read: Not a directory"):
+        load_policy(path)
 
 
 def test_drop_ins_are_merged_in_name_order(tmp_path: Path) -> None:
