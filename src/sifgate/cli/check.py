@@ -28,6 +28,7 @@ from sifgate.errors import ConfigError, ProtocolError, SifgateError
 from sifgate.model.decision import Action
 from sifgate.origin.sighting import RawLaunch
 from sifgate.origin.slurm import sightings
+from sifgate.render.escape import printable
 from sifgate.wire import Message
 
 EPILOG = """\
@@ -103,7 +104,7 @@ def run(arguments: argparse.Namespace, places: Places) -> int:
 
         print_json(check_document(image, action, answer.text("notice"), answer.text("reference"), record))
     else:
-        _show(image or command[0], action, answer, record)
+        _show(image or (record.path or record.image if record else command[0]), action, answer, record)
     return int(action is Action.BLOCK)
 
 
@@ -133,5 +134,5 @@ def _show(image: str, action: Action, answer: Message, record: AuditRecord | Non
 
     notice = answer.text("notice")
     if notice:
-        print(notice.rstrip("\n"))
+        print(printable(notice.rstrip("\n"), newlines=True))
     print(verdict_line(image, action, record, answer.text("reference")), file=sys.stdout)

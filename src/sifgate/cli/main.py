@@ -63,6 +63,32 @@ examples:
 """
 
 
+HINTS = {
+    "config": "`sifgate VERB --help` shows the usage",
+    "unsafe_file": "only its owner may be able to change this file and every directory above it: chmod go-w, chown",
+    "policy_invalid": "`sifgate policy validate FILE` shows the first error; docs/policy.md has the keys",
+    "image": "`sifgate scan IMAGE` says what is known of the image",
+    "unresolved": "name a SIF file, a squashfs image or a sandbox directory that you can read",
+    "unscannable": "docs/operations.md explains each cause",
+    "scanner": "`sifgate status` shows Clair's state",
+    "clair_unavailable": "`sifgate status` shows Clair's state; the image was not judged",
+    "failed": "Clair fails on this image each time; the server's log says why",
+    "server_unreachable": "`sifgate status` shows which server the agent uses and what it last said",
+    "agent_unreachable": "is the agent running? `sifgate status` tells, `sifgate up` starts one on this machine",
+    "protocol": "agent and command line may be of different versions: restart the agent",
+    "engine": "`sifgate status` shows each part; its log is in the log directory of docs/operations.md",
+    "store": "`sifgate status` shows the database's state",
+    "audit_unwritable": "free space on the file system of audit.jsonl, then look at `sifgate status`",
+    "not_found": "a record lies on the node that made the decision; others' records need root or the audit group",
+    "forbidden": "root may do this",
+    "timeout": "ask again with a longer --wait",
+    "busy": "the agent bounds what one user may ask at a time: try again in a moment",
+    "agent_refused": "`sifgate status` shows the agent's state",
+    "error": "--verbose shows where this comes from",
+}
+"""What to do next, by the error's stable code, where the error itself does not know better."""
+
+
 class Module(Protocol):
     """What every module `sifgate.cli.<verb>` offers."""
 
@@ -134,13 +160,14 @@ def _wanted(argv: list[str]) -> str:
 
 def describe(error: SifgateError) -> str:
     """Return the error's text for people: one `sifgate:` line, and what to do next if that is known."""
+    hint = error.hint or HINTS.get(error.code, "")
     text = f"sifgate: {printable(str(error), newlines=True)}"
-    return f"{text}\n  hint: {printable(error.hint)}" if error.hint else text
+    return f"{text}\n  hint: {printable(hint)}" if hint else text
 
 
 def exit_code(error: SifgateError) -> int:
     """Return 2 for what the administrator wrote, 3 for what could not be found out."""
-    return USAGE if isinstance(error, (ConfigError, PolicyError)) else UNDECIDED
+    return USAGE if isinstance(error, (ConfigError, PolicyError)) or error.code == "usage" else UNDECIDED
 
 
 def _run(argv: list[str]) -> int:
@@ -162,17 +189,24 @@ def main(argv: list[str] | None = None) -> int:
     try:
         code = _run(words)
         sys.stdout.flush()
-    except SifgateError as error:
-        if "--verbose" in words:
-            traceback.print_exc()
-        print(describe(error), file=sys.stderr)
-        return exit_code(error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to say at exit either
         return BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - Python's own exit code 1 would mean "refused" to a script
+        return _failed(error, verbose="--verbose" in words)
     return code
+
+
+def _failed(error: Exception, *, verbose: bool) -> int:
+    """Say what went wrong on stderr; return the exit code."""
+    if verbose:
+        traceback.print_exception(error)
+    if not isinstance(error, SifgateError):
+        error = SifgateError(f"a fault of sifgate itself: {type(error).__name__}: {error}")
+    print(describe(error), file=sys.stderr)
+    return exit_code(error)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def print_records(records: list[AuditRecord], stream: TextIO) -> None:
         (
             record.time,
             record.reference,
-            record.action if record.outcome == "decided" else record.outcome,
+            record.action if record.outcome == "decided" else f"{record.action} ({record.outcome})",
             record.would_be,
             record.user or str(record.uid),
             str(record.job or ""),

@@ -96,30 +96,44 @@ def scan_document(
     image: str, standing: Standing, suppressed: tuple[int, ...], decision: Decision
 ) -> dict[str, Any]:
     """Return the document of `sifgate scan --format json` (schema: `scan.schema.json`)."""
-    counted, listed = divide(standing.verdict, suppressed)
-    verdict = standing.verdict or Verdict(fingerprint=standing.fingerprint, state=standing.state)  # type: ignore[arg-type]
-    facts = msgspec.to_builtins(verdict)
     return {
         "schema": SCHEMA,
         "image": image,
-        "fingerprint": standing.fingerprint or verdict.fingerprint,
+        "fingerprint": standing.fingerprint,
         "state": standing.state.value if standing.state else None,
         "cause": standing.cause.value if standing.cause else None,
         "unscannable": standing.unscannable.value if standing.unscannable else None,
-        "detail": standing.detail or verdict.detail,
+        "detail": standing.detail,
         "verdict": standing.digest,
-        "scanned_at": verdict.scanned_at,
-        "clair": {"version": verdict.clair_version, "state": verdict.index_state},
-        "distribution": facts["os_release"],
-        "end_of_life": facts["end_of_life"],
-        "coverage": facts["coverage"]
-        | {"contradictions": facts["facts"]["contradictions"], "omitted": facts["facts"]["omitted"]},
-        "generation": facts["generation"],
         "decision": {
             "action": decision.action.word,
             "would_be": decision.would_be.word,
             "mode": decision.mode,
         },
+        **_known(standing.verdict, suppressed),
+    }
+
+
+def _known(verdict: Verdict | None, suppressed: tuple[int, ...]) -> dict[str, Any]:
+    """Return what only a verdict can tell; without one the counts are null, since nothing is not zero."""
+    if verdict is None:
+        nothing = dict.fromkeys(
+            ("distribution", "end_of_life", "coverage", "generation", "clair", "scanned_at", "summary")
+        )
+        return {**nothing, "findings": [], "suppressed": []}
+    counted, listed = divide(verdict, suppressed)
+    facts = verdict.facts
+    return {
+        "distribution": msgspec.to_builtins(verdict.os_release),
+        "end_of_life": msgspec.to_builtins(verdict.end_of_life),
+        "coverage": {
+            **msgspec.to_builtins(verdict.coverage),
+            "contradictions": list(facts.contradictions),
+            "omitted": list(facts.omitted),
+        },
+        "generation": msgspec.to_builtins(verdict.generation),
+        "clair": {"version": verdict.clair_version, "state": verdict.index_state},
+        "scanned_at": verdict.scanned_at,
         "summary": summary(counted, len(listed)),
         "findings": [finding_document(finding) for finding in counted],
         "suppressed": [finding_document(finding) for finding in listed],

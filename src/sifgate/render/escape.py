@@ -3,11 +3,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories that a terminal may act upon, or that hide or reorder what is beside them."""
-
 _SURROGATES = 0xDC00
 _BYTE = 0xFF
 _PLANE = 0xFFFF
@@ -18,13 +13,9 @@ def printable(text: str, *, newlines: bool = False) -> str:
 
     `newlines` keeps line feeds, for texts of our own that span lines.
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
-    return "".join(c if _safe(c) or (newlines and c == "\n") else _escape(c) for c in text)
-
-
-def _safe(character: str) -> bool:
-    return unicodedata.category(character) not in _UNSAFE
+    return "".join(c if c.isprintable() or (newlines and c == "\n") else _escape(c) for c in text)
 
 
 def _escape(character: str) -> str:

@@ -34,6 +34,12 @@ class Column(NamedTuple):
     right: bool = False
     fold: bool = False
     """Whether its text may go over several lines of a terminal."""
+    wide: bool = False
+    """Whether a terminal that is narrower than `WIDE` does without it."""
+
+
+WIDE = 130
+"""Columns of a terminal below which wide columns would only be folded into shreds."""
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], stream: TextIO) -> None:
@@ -64,15 +70,20 @@ def _print_folded(columns: Sequence[Column], rows: list[list[str]], stream: Text
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(file=stream, markup=False, highlight=False, emoji=False)
+    shown = [index for index, column in enumerate(columns) if not column.wide or console.width >= WIDE]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
+    for column in (columns[index] for index in shown):
         justify: Literal["left", "right"] = "right" if column.right else "left"
         table.add_column(
             Text(column.title.upper()), justify=justify, overflow="fold", no_wrap=not column.fold
         )
     for row in rows:
-        table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
-    Console(file=stream, markup=False, highlight=False, emoji=False).print(table)
+        table.add_row(*(Text(row[index], style=_COLOURS.get(row[index], "")) for index in shown))
+    console.print(table)
+    left_out = ", ".join(column.title for index, column in enumerate(columns) if index not in shown)
+    if left_out:
+        print(f"({left_out}: in a terminal of {WIDE} columns, in a pipe, or with --format json)", file=stream)
 
 
 FINDING_COLUMNS = (
@@ -82,7 +93,7 @@ FINDING_COLUMNS = (
     Column("package", fold=True),
     Column("installed", fold=True),
     Column("fixed in", fold=True),
-    Column("link", fold=True),
+    Column("link", fold=True, wide=True),
 )
 
 
@@ -145,10 +156,8 @@ def _counts(counted: list[Finding], suppressed: int) -> str:
     )
     text = f"{facts['vulnerabilities']} vulnerabilities in {facts['findings']} findings"
     text += f" ({severities})" if severities else ""
-    text += (
-        f"; {facts['fixable']} findings have a fix; {facts['kev']} vulnerabilities are known exploited (KEV)"
-    )
-    return text + (f"; {suppressed} suppressed" if suppressed else "")
+    text += f"; with a fix: {facts['fixable']}; known exploited (KEV): {facts['kev']}"
+    return text + (f"; suppressed: {suppressed}" if suppressed else "")
 
 
 def _coverage(verdict: Verdict) -> str:

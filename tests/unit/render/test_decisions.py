@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records as people read them."""
+
+from __future__ import annotations
+
+import io
+
+from sifgate.audit.record import AuditRecord, ReasonLine
+from sifgate.model.decision import Action
+from sifgate.render.decisions import explanation, print_records, verdict_line
+
+RECORD = AuditRecord(
+    id="0660dcdf68380e2dae0d06c720",
+    time="2026-11-22T12:46:57.484Z",
+    node="n1",
+    door="spank",
+    action="log",
+    reference="7QX4-19",
+    would_be="block",
+    mode="audit",
+    reasons=(
+        ReasonLine("kev-fixable", "block", "2 KEV", 7, ("CVE-1 git 1\x1b[31m", "CVE-2 libfreetype6 2")),
+    ),
+    state="unscannable",
+    unscannable="encrypted",
+    detail="LUKS2",
+    path="/scratch/alice/x\x1b.sif",
+    fingerprint="9f2c41a7" * 8,
+    uid=1000,
+    user="alice",
+    trusted=True,
+    job=7,
+    step=0,
+    argv=("apptainer", "exec", "x.sif"),
+    content_injected=("--bind /x:/usr",),
+    user_reason="paper deadline",
+    suppressed=3,
+)
+
+
+def test_the_page_of_a_record_holds_what_was_asked_known_and_said() -> None:
+    """Everything needed to understand a refusal, control characters made visible."""
+    page = explanation(RECORD)
+    for text in (
+        "7QX4-19", "log (mode audit, in mode enforce: block)", "alice (1000), job 7 step 0",
+        "/scratch/alice/x\\x1b.sif",
+        "unscannable (encrypted): LUKS2", "apptainer exec x.sif", "--bind /x:/usr", "paper deadline",
+        "block: 2 KEV (rule kev-fixable)", "CVE-1 git 1\\x1b[31m", "and 5 more", "3 findings are suppressed",
+    ):  # fmt: skip
+        assert text in page
+    assert "\x1b" not in page
+
+
+def test_a_line_says_what_enforcing_would_have_done() -> None:
+    """In mode audit a user learns that the day will come."""
+    line = verdict_line("x.sif", Action.LOG, RECORD, "7QX4-19")
+    assert line == (
+        "x.sif: allowed, and logged; state unscannable (encrypted);"
+        " would be block in mode enforce (mode is audit); ref 7QX4-19"
+    )
+
+
+def test_records_are_a_table_with_their_outcome() -> None:
+    """A late block verdict stands out from a decision."""
+    late = AuditRecord(id="x", time="t", node="n", door="d", action="block", outcome="would_have_blocked")
+    stream = io.StringIO()
+    print_records([RECORD, late], stream)
+    header, first, second = stream.getvalue().splitlines()
+    assert header.split()[:3] == ["TIME", "REF", "ACTION"]
+    assert "alice" in first
+    assert "block (would_have_blocked)" in second
