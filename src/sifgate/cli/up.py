@@ -146,18 +146,17 @@ def _until(
     while time.monotonic() < end:
         found = report.alive(layout.state_file)
         if found and found.phase == "failed":
-            raise EngineError(found.message, hint=f"logs: {layout.places.log}")
+            raise EngineError(found.message, hint=found.hint or f"logs: {layout.places.log}")
         if found and reached(found):
             return found
         ended = process.poll() is not None if process else found is None
         if ended:
             last = report.read(layout.state_file)
-            text = (
-                last.message
-                if last and last.phase == "failed"
-                else supervisor.last_words(layout.log("engine"))
-            )
-            raise EngineError(f"the engine does not start: {text}", hint=f"logs: {layout.places.log}")
+            logs = f"logs: {layout.places.log}"
+            if last and last.phase == "failed":
+                raise EngineError(last.message, hint=last.hint or logs)
+            words = supervisor.last_words(layout.log("engine"))
+            raise EngineError(f"the engine does not start: {words}", hint=logs)
         if found:
             up = sum(part.state == "up" for part in found.parts.values())
             parts = sum(part.state in {"up", "starting", "down"} for part in found.parts.values())

@@ -73,6 +73,8 @@ class Report(msgspec.Struct, frozen=True):
     parts: dict[str, PartReport]
     advisories: tuple[Loaded, ...] = ()
     clair_url: str = ""
+    hint: str = ""
+    """What to do about a `message` of failure."""
 
 
 def read(file: Path) -> Report | None:

@@ -71,7 +71,7 @@ class Supervisor:
         self._ports = {name: free_port() for name in ("mirror", "clair", "server")}
         self._children = [Child(name) for name in engine.names()]
         self._since = datetime.now(timezone.utc)
-        self._phase, self._message = "starting", ""
+        self._phase, self._message, self._hint = "starting", "", ""
         self._loading = Loading(engine)
         self._stopping = False
         self._ears, self._mouth = socket.socketpair()
@@ -88,7 +88,7 @@ class Supervisor:
             while not self._stopping:
                 self._watch()
         except SifgateError as error:
-            self._phase, self._message = "failed", str(error)
+            self._phase, self._message, self._hint = "failed", str(error), error.hint
             self._log.error("engine gives up", error=str(error), hint=error.hint)
             self._tell()
             raise
@@ -251,6 +251,7 @@ class Supervisor:
         report = Report(
             Process.of(os.getpid()), self._phase, self._message, self._since, self._engine.accounts.separate, parts,
             self._loading.loaded, clair_url(self._engine, self._ports),
+            self._hint,
         )  # fmt: skip
         content = msgspec.json.encode(report)
         if content != self._told:
