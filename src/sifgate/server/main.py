@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 
@@ -44,6 +45,8 @@ def _serve(settings: Settings) -> int:
                 _front_settings(settings, application(server.services)), address, server.services.bells
             )
             server.start()
+            for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends on them, then raises them again
+                signal.signal(number, lambda *_: None)
             front.run(sockets=[listener])
         finally:
             server.end()

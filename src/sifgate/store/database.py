@@ -31,10 +31,8 @@ class Database:
             timeout=wait_seconds,
             open=False,
             check=ConnectionPool.check_connection,
-            kwargs={
-                "application_name": "sifgate",
-                "options": f"-c statement_timeout={STATEMENT_MILLISECONDS}",
-            },
+            configure=_configure,
+            kwargs={"application_name": "sifgate"},
         )
 
     def open(self) -> None:
@@ -71,3 +69,9 @@ class Database:
 def notify(connection: Connection, fingerprint: str) -> None:
     """Tell all servers, when the transaction commits, that the scan of a fingerprint changed."""
     connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, fingerprint))
+
+
+def _configure(connection: Connection) -> None:
+    """Bound statements; not by `options`, which would override those of the site's connection string."""
+    connection.execute(f"SET statement_timeout = {STATEMENT_MILLISECONDS}")
+    connection.commit()
