@@ -22,7 +22,12 @@ from sifgate.origin.reference import classify, local, unknown
 from sifgate.origin.sighting import Sighting
 
 RUNTIME = "apptainer"
-NAMES = frozenset({"apptainer", "singularity", "run-singularity", "singularity-ce", "apptainer-suid"})
+NAMES = frozenset(
+    f"{name}{suffix}"
+    for name in ("apptainer", "singularity", "run-singularity")
+    for suffix in ("", ".real", ".apptainer")
+)
+"""Also under the names that a diversion (`dpkg-divert`) and Debian's alternatives give them."""
 IMAGE_SUFFIXES = (".sif", ".simg")
 """Files that are started by their name: a SIF begins with `#!/usr/bin/env run-singularity`."""
 
@@ -50,7 +55,7 @@ def is_image_name(word: str) -> bool:
 def read(words: Sequence[str], env: Mapping[str, str], cwd: str) -> Sighting | None:
     """Return what `words` (from the runtime's name on) start; None for a command that starts no container."""
     name = posixpath.basename(words[0])
-    line = (RUNTIME, "--quiet", "run", *words[1:]) if name == "run-singularity" else words
+    line = (RUNTIME, "--quiet", "run", *words[1:]) if name.startswith("run-singularity") else words
     try:
         launch = _launch(line)
     except UnreadableError:
