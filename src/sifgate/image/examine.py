@@ -9,11 +9,11 @@ import msgspec
 
 from sifgate.image import osrelease
 from sifgate.image.bounds import Bounds
-from sifgate.image.contradictions import Witness
+from sifgate.image.contradictions import Evidence, contradictions
 from sifgate.image.detect import detect
 from sifgate.image.slim import Selection
 from sifgate.image.tarball import Sink
-from sifgate.image.tree import Entry, Kind, Path, Tree
+from sifgate.image.tree import Tree
 from sifgate.model.image import CoverageFacts
 
 Progress = Callable[[int, int], None]
@@ -21,7 +21,6 @@ Progress = Callable[[int, int], None]
 
 _MOST_NOTES = 200
 _PROGRESS_STEP = 1000
-_LONGEST_OS_RELEASE = 1 << 16
 
 
 class Examined(msgspec.Struct, frozen=True):
@@ -47,36 +46,26 @@ def slim_layer(
 ) -> tuple[CoverageFacts, int]:
     """Write the slim layer of a tree; return its facts and the layer's size."""
     selection = Selection(tree, bounds)
-    witness = Witness(tree, selection)
     seen = 0
 
-    def watch(path: Path, entries: list[tuple[bytes, Entry]]) -> None:
+    def watch(entries: int) -> None:
         nonlocal seen
-        before, seen = seen, seen + len(entries)
+        before, seen = seen, seen + entries
         if before // _PROGRESS_STEP != seen // _PROGRESS_STEP:
             progress(seen, max(seen, tree.expected))
-        witness.see(path, entries)
 
     selection.run(watch)
     size = selection.write(sink)
-    managers = {each.manager for each in selection.chosen.values() if each.manager}
+    evidence = Evidence(tree, selection)
     return (
         CoverageFacts(
-            os_release=osrelease.os_release(_os_release(tree, selection)),
-            managers=tuple(sorted(managers)),
-            contradictions=_capped(witness.contradictions()),
+            os_release=osrelease.os_release(evidence.release),
+            managers=tuple(sorted(evidence.managers)),
+            contradictions=_capped(contradictions(evidence)),
             omitted=_capped(selection.omitted),
         ),
         size,
     )
-
-
-def _os_release(tree: Tree, selection: Selection) -> dict[str, str]:
-    for path in osrelease.PATHS:
-        found = selection.resolver.resolve(path)
-        if found is not None and found[1].kind is Kind.FILE:
-            return osrelease.parse(tree.content(found[1]).read(0, _LONGEST_OS_RELEASE))
-    return {}
 
 
 def _capped(notes: set[str]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ MAGIC = b"\xff Go buildinf:"
 HEAD = 18
 """First bytes that tell whether Clair looks into a file at all."""
 
+_HEADERS = 1024
 _PIECE = 1 << 20
 _LOADED = 1
 _EXECUTABLE, _WRITABLE = 1, 2
@@ -81,7 +82,7 @@ def looked_at(head: bytes) -> bool:
 def has_build_info(content: Content) -> bool:
     """Return whether Go's reader could find build information in this file."""
     try:
-        ranges = _elf_ranges(content) if content.read(0, 4) == b"\x7fELF" else None
+        ranges = _elf_ranges(content) if content.read(0, _HEADERS)[:4] == b"\x7fELF" else None
     except _Doubt:
         ranges = None
     if ranges is None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from sifgate.errors import Unscannable
 from sifgate.image import archives, gobinary, tarball
 from sifgate.image.bounds import Bounds
+from sifgate.image.threads import in_threads
 from sifgate.image.tree import Entry, Kind, Path, Resolver, Tree, walk
 
 VERSION = 1
@@ -71,9 +72,6 @@ class Chosen(NamedTuple):
     """The package manager whose data it is, or ""."""
 
 
-Watcher = Callable[[Path, list[tuple[bytes, Entry]]], None]
-
-
 class Selection:
     """Chooses the members of one tree's slim layer."""
 
@@ -85,12 +83,11 @@ class Selection:
         self.omitted: set[str] = set()
         self._suspects: list[tuple[Path, Entry]] = []
 
-    def run(self, watcher: Watcher | None = None) -> None:
-        """Look at every entry once, then at the fixed paths; `watcher` sees each directory too."""
+    def run(self, watcher: Callable[[int], None] = lambda _: None) -> None:
+        """Look at every entry once, then at the fixed paths; `watcher` hears of each directory how many it holds."""
         for path, entries in walk(self._tree, self._bounds):
             self._directory(path, entries)
-            if watcher:
-                watcher(path, entries)
+            watcher(len(entries))
             if len(self._suspects) >= _BATCH:
                 self._executables()
         self._executables()
@@ -172,13 +169,20 @@ class Selection:
     def _executables(self) -> None:
         """Choose those of the files seen so far that hold Go build information."""
         suspects, self._suspects = self._suspects, []
+        looked_at = []
         for index, head in self._tree.heads([entry for _, entry in suspects], gobinary.HEAD):
-            if not gobinary.looked_at(head):
-                continue
-            path, entry = suspects[index]
-            if entry.size > self._bounds.member_size:
-                self._omit("too-large", path)
-            elif gobinary.has_build_info(self._tree.content(entry)):
+            if gobinary.looked_at(head):
+                path, entry = suspects[index]
+                if entry.size > self._bounds.member_size:
+                    self._omit("too-large", path)
+                else:
+                    looked_at.append((path, entry))
+
+        def is_go(suspect: tuple[Path, Entry]) -> bool:
+            return gobinary.has_build_info(self._tree.content(suspect[1]))
+
+        for (path, entry), found in zip(looked_at, in_threads(is_go, looked_at), strict=True):
+            if found:
                 self.chosen[path] = Chosen(Kind.FILE, entry, manager="go")
 
     # --- taking one

@@ -18,11 +18,14 @@ from sifgate.image.compression import STOPS_EARLY, Inflate
 from sifgate.image.reader import Reader
 from sifgate.image.threads import in_threads
 
+_EXECUTABLES = (b"\x7fELF", b"MZ")
 _NO_FRAGMENT = 0xFFFFFFFF
 _AS_IS = 1 << 24
 _STORED = _AS_IS - 1
 _ROW = struct.Struct("<QII")
 _ROWS_A_BLOCK = 8192 // _ROW.size
+_KEPT = 64 << 20
+"""Bytes of fragment blocks that are kept from looking at first bytes until somebody reads the executables in them."""
 _TASTE = 4096
 """Compressed bytes that suffice for the first bytes of a block."""
 
@@ -86,6 +89,7 @@ class Blocks:
         self._layout = layout
         self._fragments = fragments
         self._tail: tuple[int, bytes] = (-1, b"")
+        self._kept: dict[int, bytes] = {}
         self.block_size = layout.block_size
 
     def unfold(self, start: int, stored: int, limit: int) -> bytes:
@@ -104,7 +108,9 @@ class Blocks:
         return self._layout.inflate(self._reader.read(start, size), limit)
 
     def fragment(self, number: int, limit: int) -> bytes:
-        """Return the first `limit` bytes of a fragment block; the last one asked for is kept."""
+        """Return the first `limit` bytes of a fragment block; the last one asked for is at hand, as are those kept."""
+        if number in self._kept:
+            return self._kept[number]
         kept, data = self._tail
         if kept == number and len(data) >= limit:
             return data
@@ -114,6 +120,15 @@ class Blocks:
         data = self.unfold(start, stored, limit)
         self._tail = (number, data)
         return data
+
+    def keep(self, number: int, data: bytes) -> None:
+        """Keep a whole fragment block for those who come back to it, as long as there is room."""
+        if len(self._kept) < _KEPT // self.block_size:
+            self._kept[number] = data
+
+    def forget(self) -> None:
+        """Drop all that was kept."""
+        self._kept.clear()
 
     def count(self, data: FileData) -> int:
         """Return how many blocks of its own a file has."""
@@ -174,6 +189,7 @@ def heads(
     blocks: Blocks, files: Sequence[FileData], length: int, first_size: Callable[[FileData], int]
 ) -> Iterator[tuple[int, bytes]]:
     """Yield (index, first bytes) of many files: each fragment block is unfolded once, and no further than needed."""
+    blocks.forget()
     alone: list[tuple[int, int, int]] = []
     shared: dict[int, list[int]] = {}
     for index, data in enumerate(files):
@@ -201,10 +217,14 @@ def _pieces(
 ) -> Iterator[tuple[int, bytes]]:
     """Yield (index, first bytes) of files whose whole content is in one fragment block."""
     ends = [files[index].fragment_offset + min(length, files[index].size) for index in indexes]
-    if max(ends) > blocks.block_size:
+    number = files[indexes[0]].fragment
+    data = blocks.fragment(number, blocks.block_size)
+    if max(ends) > len(data):
         raise Unscannable("malformed", "a file lies outside of its fragment block")
-    data = blocks.fragment(files[indexes[0]].fragment, max(ends))
+    executables = False
     for index, end in zip(indexes, ends, strict=True):
-        if end > len(data):
-            raise Unscannable("malformed", "a file lies outside of its fragment block")
-        yield index, data[files[index].fragment_offset : end]
+        head = data[files[index].fragment_offset : end]
+        executables = executables or head.startswith(_EXECUTABLES)
+        yield index, head
+    if executables:
+        blocks.keep(number, data)
