@@ -40,6 +40,15 @@ NASTY_VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 
 
+class Plain(yaml.SafeDumper):
+    """Writes a value that stands twice twice, since aliases are refused before anything else is looked at."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Return that there are none."""
+        del data
+        return True
+
+
 def damaged_bytes(source: random.Random) -> bytes:
     """Return the sample with a few bytes cut, doubled, replaced or put in."""
     content = bytearray(EVERYTHING.encode())
@@ -59,7 +68,7 @@ def damaged_nodes(source: random.Random) -> bytes:
     for _ in range(source.randint(1, 3)):
         parent = source.choice(_parents(document))
         _damage(source, parent)
-    return yaml.safe_dump(document, allow_unicode=source.random() < 0.5, sort_keys=False).encode(
+    return yaml.dump(document, Dumper=Plain, allow_unicode=source.random() < 0.5, sort_keys=False).encode(
         "utf-8", "surrogatepass"
     )  # half of the time
 
