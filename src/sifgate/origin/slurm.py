@@ -22,6 +22,9 @@ from sifgate.origin.scope import Scope
 from sifgate.origin.sighting import RawLaunch, Sighting
 from sifgate.origin.words import MAX_SIGHTINGS, of_command, of_text
 
+_TEXT = "multiprog=text"
+"""Stands for a multi-prog file's text where the step is read as an ordinary command (`env '0 A=b' apptainer …`)."""
+
 
 def sightings(raw: RawLaunch) -> tuple[Sighting, ...]:
     """Return what `raw` starts, in the order of its words, each image once; empty: no known runtime."""
@@ -37,11 +40,16 @@ def sightings(raw: RawLaunch) -> tuple[Sighting, ...]:
 def _all(raw: RawLaunch) -> Iterator[Sighting]:
     scope = Scope(raw.cwd, raw.env)
     yield from of_environment(raw.env, raw.cwd)
-    if raw.multiprog:
-        for words in commands(raw.argv[1] if len(raw.argv) > 1 else ""):
+    argv = raw.argv
+    if raw.multiprog and len(argv) > 1:
+        for words in commands(argv[1]):
             yield from of_command(words, scope)
-    else:
-        yield from of_command(raw.argv, scope)
+        argv = (
+            argv[0],
+            _TEXT,
+            *argv[2:],
+        )  # read as a command too: SPANK only guesses that a step is multi-prog
+    yield from of_command(argv, scope)
     if raw.script and _is_shell(raw.script):
         for sighting in of_text(raw.script, Scope(raw.cwd, raw.env, raw.argv)):
             yield msgspec.structs.replace(sighting, guess=True)

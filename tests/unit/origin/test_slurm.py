@@ -253,6 +253,15 @@ def test_a_multi_prog_file_is_read_line_by_line() -> None:
     assert named(found) == ["/w/a.sif", "/w/b1.sif", "/w/b2.sif", "/w/c0.sif", "/w/c1.sif", "/w/rest.sif"]
 
 
+def test_a_word_made_to_look_like_a_multi_prog_file_hides_nothing() -> None:
+    """A step that only looks like multi-prog is read as a command as well."""
+    for argv in (
+        ("env", "0 A=b", "apptainer", "exec", "x.sif", "ls"),
+        ("timeout", "0 5", "apptainer", "run", "x.sif"),
+    ):
+        assert named(sightings(RawLaunch(argv=argv, cwd=CWD, multiprog=True))) == ["/w/x.sif"]
+
+
 @pytest.mark.parametrize("ranks", ["*", "0-99999999", "x", "5-", ""])
 def test_a_rank_in_the_image_of_unknown_ranks_is_unknown(ranks: str) -> None:
     """`%t` cannot be written out where the ranks are not known or too many."""
