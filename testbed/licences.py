@@ -28,12 +28,21 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def locked(lock: str) -> tuple[str, ...]:
-    """Return the names in a lock file, normalised and sorted."""
+def rows_of(lock: str) -> list[str]:
+    """Return the names in a lock file, one for each row: a name has several if Pythons need several versions."""
     text = (ROOT / "requirements" / lock).read_text()
-    return tuple(
-        sorted({normalised(name) for name in re.findall(r"^([A-Za-z0-9][\w.-]*)==", text, re.MULTILINE)})
-    )
+    return [normalised(name) for name in re.findall(r"^([A-Za-z0-9][\w.-]*)==", text, re.MULTILINE)]
+
+
+def locked(lock: str) -> tuple[str, ...]:
+    """Return the names in a lock file, sorted."""
+    return tuple(sorted(set(rows_of(lock))))
+
+
+def several_versions() -> frozenset[str]:
+    """Return the packages whose version, and so perhaps its licence, depends on the Python."""
+    rows = rows_of("dev.txt")
+    return frozenset(name for name in rows if rows.count(name) > 1)
 
 
 def licence(name: str) -> str:
