@@ -16,6 +16,10 @@ mount -t sysfs sys "$root/sys"
 mount -t cgroup2 none "$root/sys/fs/cgroup" # a pure cgroup2 view: the host's may be hybrid
 mount -t tmpfs tmpfs "$root/run"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+if [ -c "$root/dev/fuse" ]; then # some hosts keep it for root, nodes do not: one of our own, here alone
+	mknod -m 0666 "$root/run/.fuse" c 10 229
+	mount --bind "$root/run/.fuse" "$root/dev/fuse"
+fi
 mkdir -p "$root/.old" "$root/scratch" "$root/nodes" "$root/images"
 mount --bind "$work/scratch" "$root/scratch"
 mount --bind "$work/nodes" "$root/nodes"
