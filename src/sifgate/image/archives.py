@@ -35,7 +35,7 @@ _LONGEST_MANIFEST = 16 << 20
 _IN_MEMORY = ("manifest.mf", "pom.properties")
 
 
-class _Unsafe(Exception):  # noqa: N818  not an error: the answer
+class _Unsafe(Exception):
     """Why an archive is not handed on."""
 
 
@@ -162,7 +162,7 @@ def _unfolded(content: Content, entry: _Entry) -> Iterator[Content]:
         try:
             raw = content.read(start, min(entry.stored, content.size))
             yield _Bytes(isal_zlib.decompressobj(-15).decompress(raw, entry.size))
-        except isal_zlib.IsalError:
+        except isal_zlib.IsalError:  # type: ignore[misc]  # the stubs do not know that it is an exception
             continue
 
 
@@ -173,4 +173,4 @@ def _shift(content: Content) -> int:
     if at < 0 or at + SMALLEST > len(tail):
         return 0
     size, offset = struct.unpack_from("<II", tail, at + 12)
-    return max(0, content.size - len(tail) + at - size - offset)
+    return max(0, content.size - len(tail) + at - int(size) - int(offset))

@@ -78,7 +78,9 @@ def main(argument: str) -> NoReturn:
         answer(task.answers, b"U", b'["malformed","the image is nested too deeply"]')
     except OSError as error:
         cause = "bounds" if error.errno in {27, 28} else "malformed"  # EFBIG, ENOSPC
-        answer(task.answers, b"U", msgspec.json.encode((cause, f"reading the image failed: {error.strerror}")))
+        answer(
+            task.answers, b"U", msgspec.json.encode((cause, f"reading the image failed: {error.strerror}"))
+        )
     except Exception as error:  # noqa: BLE001  whatever a hostile image finds in our readers is the image's state
         text = f"a reader gave up: {type(error).__name__}: {error}"
         answer(task.answers, b"U", msgspec.json.encode(("malformed", text)))

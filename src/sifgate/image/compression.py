@@ -107,7 +107,9 @@ def inflater(number: int) -> Inflate:
         load()
     found = _loaded[number]
     if isinstance(found, str):
-        raise Unscannable("format", f"squashfs compression {_LIBRARIES[number][0]} cannot be read here: {found}")
+        raise Unscannable(
+            "format", f"squashfs compression {_LIBRARIES[number][0]} cannot be read here: {found}"
+        )
     return guarded(found)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Package data that contradict the image: the tricks that Clair's scanners would fall for (clair.md §3.4).
 
-sifgate finds neglect, not forgery: who rewrites everything consistently is not caught here. But what hides packages by one
-stroke is: an emptied or edited dpkg status, a foreign rpm database, an INSTALLER that nobody installed, another
+sifgate finds neglect, not forgery: who rewrites everything consistently is not caught here. But what hides packages by
+one stroke is: an emptied or edited dpkg status, a foreign rpm database, an INSTALLER that nobody installed, another
 VERSION_ID. Each finding is `code: detail`; any of them makes the image `inconsistent`.
 """
 
@@ -159,7 +159,16 @@ class Evidence:
 def contradictions(evidence: Evidence) -> set[str]:
     """Return what contradicts the image, each `code: detail`."""
     found = set()
-    for question in (_releases, _versions, _base_files, _databases, _foreign, _dpkg, _installers, _hidden_python):
+    for question in (
+        _releases,
+        _versions,
+        _base_files,
+        _databases,
+        _foreign,
+        _dpkg,
+        _installers,
+        _hidden_python,
+    ):
         answers = sorted(question(evidence))
         found.update(answers[:_MOST_NAMED])
         if len(answers) > _MOST_NAMED:
@@ -221,17 +230,20 @@ def _databases(evidence: Evidence) -> Iterator[str]:
         return
     if evidence.native not in evidence.managers:
         yield f"missing-database: {evidence.id} without data of {evidence.native}"
-    elif evidence.native == "dpkg" and not any(each.visible for each in evidence.status.stanzas):
-        if not any(path[-2] == b"status.d" for path in evidence.chosen("dpkg")):
-            yield f"missing-database: {evidence.id} without a single installed package"
-    elif evidence.native == "apk" and not (evidence.read(APK) or b"").strip():
+        return
+    distroless = any(path[-2] == b"status.d" for path in evidence.chosen("dpkg"))
+    visible = distroless or any(each.visible for each in evidence.status.stanzas)
+    if (evidence.native == "dpkg" and not visible) or (
+        evidence.native == "apk" and not (evidence.read(APK) or b"").strip()
+    ):
         yield f"missing-database: {evidence.id} without a single installed package"
 
 
 def _foreign(evidence: Evidence) -> Iterator[str]:
     """Databases of another distribution's manager, which make Clair pass over files."""
     packages = {each.name for each in evidence.status.stanzas if each.visible}
-    packages |= {line[2:].decode("ascii", "replace") for line in (evidence.read(APK) or b"").split(b"\n") if line[:2] == b"P:"}
+    installed = (evidence.read(APK) or b"").split(b"\n")
+    packages |= {line[2:].decode("ascii", "replace") for line in installed if line.startswith(b"P:")}
     if evidence.native in {"dpkg", "apk"} and "rpm" not in packages:
         for name in sorted(RPM_DATABASES):
             if evidence.is_regular((*_RPM, name)):
@@ -266,8 +278,7 @@ def _hidden_python(evidence: Evidence) -> Iterator[str]:
     rpm = any(evidence.is_regular((*_RPM, name)) for name in RPM_DATABASES)
     if not rpm and not (evidence.is_regular((*_DPKG, b"status")) and evidence.has_lists):
         return
-    pattern = re.compile(rb"python[23]\..*" if rpm else rb"python[23]")
+    skipped = re.compile(rb"usr/lib[^/]*/python[23]\.[^/]*/" if rpm else rb"usr/lib[^/]*/python[23]/")
     for path in evidence.chosen("python"):
-        if len(path) > 3 and path[0] == b"usr" and path[1].startswith(b"lib") and pattern.fullmatch(path[2]):  # noqa: PLR2004
-            if not evidence.owned(b"rpm" if rpm else b"dpkg", path):
-                yield f"python-hidden: {shown(path)}"
+        if skipped.match(b"/".join(path)) and not evidence.owned(b"rpm" if rpm else b"dpkg", path):
+            yield f"python-hidden: {shown(path)}"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a descriptor holds, decided by content in the runtime's own order, never by name (apptainer.md §5.6).
 
-Directory, then SIF (its magic anywhere in the first 2048 bytes; the loader then insists on offset 32), then squashfs (at
-0, or after the shebang of a Singularity 2 image), then ext3. What two formats could claim is `malformed`: the runtime
-and we might choose differently.
+Directory, then SIF (its magic anywhere in the first 2048 bytes; the loader then insists on offset 32), then squashfs
+(at 0, or after the shebang of a Singularity 2 image), then ext3. What two formats could claim is `malformed`: the
+runtime and we might choose differently.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from functools import partial
 
 from sifgate.errors import Unscannable
 from sifgate.image import sif, squashfs
@@ -36,7 +37,9 @@ def detect(fd: int, bounds: Bounds) -> tuple[str, Tree]:
         raise Unscannable("format", "the image is neither a regular file nor a directory")
     reader = Reader(fd, 0, status.st_size, bounds.bytes_read)
     if status.st_size < _SNIFFED:
-        raise Unscannable("format", f"{status.st_size} bytes are too few for an image (the runtime wants {_SNIFFED})")
+        raise Unscannable(
+            "format", f"{status.st_size} bytes are too few for an image (the runtime wants {_SNIFFED})"
+        )
     found = _formats(reader.read(0, _SNIFFED))
     if not found:
         raise Unscannable("format", "no image format that the runtimes know")
@@ -53,7 +56,7 @@ def _formats(first: bytes) -> list[tuple[str, Callable[[Reader], Tree]]]:
     shift = first.find(_SHEBANG) + len(_SHEBANG) if _SHEBANG in first else 0
     for offset in sorted({0, shift}):
         if first.startswith(squashfs.MAGIC, offset):
-            found.append(("squashfs", lambda reader, at=offset: _squashfs(reader, at)))  # type: ignore[misc]  # bound early
+            found.append(("squashfs", partial(_squashfs, offset)))
         if first.startswith(_EXT_MAGIC, offset + _EXT_MAGIC_OFFSET) and sif.MAGIC not in first:
             found.append(("ext3", _no_ext3))
     if first.startswith(_LUKS):
@@ -61,7 +64,7 @@ def _formats(first: bytes) -> list[tuple[str, Callable[[Reader], Tree]]]:
     return found
 
 
-def _squashfs(reader: Reader, offset: int) -> Tree:
+def _squashfs(offset: int, reader: Reader) -> Tree:
     return SquashfsTree(reader.window(offset, reader.size - offset))
 
 

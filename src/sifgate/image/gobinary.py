@@ -24,7 +24,7 @@ _LOADED = 1
 _EXECUTABLE, _WRITABLE = 1, 2
 _STRINGS = 3
 _COMPRESSED = 0x800
-_MOST_SECTIONS = 0xFF00
+_SECTION = b".go.buildinfo\0"
 
 
 class _Shape(NamedTuple):
@@ -64,7 +64,7 @@ _SHAPES = {
 }
 
 
-class _Doubt(Exception):  # noqa: N818  not an error: the reason to search everything
+class _Doubt(Exception):
     """The headers are not as a linker writes them."""
 
 
@@ -115,10 +115,17 @@ def _elf_ranges(content: Content) -> list[tuple[int, int]]:
     fields = _unpacked(content, order + shape.header, 16, 1)[0]
     program_at, section_at = fields[4], fields[5]
     program_size, programs, section_size, sections, names = fields[8:13]
-    found = [_program(shape, row) for row in _table(content, order + shape.program, program_at, programs, program_size)]
+    found = [
+        _program(shape, row)
+        for row in _table(content, order + shape.program, program_at, programs, program_size)
+    ]
     if sections == 0 and section_at:
         raise _Doubt  # more than 65,279 sections
-    start, size = _searched(content, order + shape.section, section_at, sections, section_size, names, found)
+    rows = [
+        _Section(*row[:6])
+        for row in _table(content, order + shape.section, section_at, sections, section_size)
+    ]
+    start, size = _build_info_section(content, rows, names) or _first_writable(found)
     return [
         (
             each.offset + max(start, each.address) - each.address,
@@ -129,23 +136,29 @@ def _elf_ranges(content: Content) -> list[tuple[int, int]]:
     ]
 
 
-def _searched(
-    content: Content, form: str, at: int, count: int, size: int, names: int, programs: list[_Program]
-) -> tuple[int, int]:
-    """Return address and size of what Go would search: the section of that name, else the first writable segment."""
-    if count:
-        if names >= count or count > _MOST_SECTIONS:
-            raise _Doubt
-        rows = [_Section(*row[:6]) for row in _table(content, form, at, count, size)]
-        strings = rows[names]
-        if names and (strings.kind != _STRINGS or strings.flags & _COMPRESSED or strings.size > _PIECE):
-            raise _Doubt
-        text = content.read(strings.offset, strings.size) if names else b""
-        if len(text) < strings.size and names:
-            raise _Doubt
-        for row in rows:
-            if text[row.name :].startswith(b".go.buildinfo\0"):
-                return row.address, row.size
+def _build_info_section(content: Content, sections: list[_Section], names: int) -> tuple[int, int] | None:
+    """Return address and size of the section `.go.buildinfo`, or None if there is none."""
+    if not sections or not names:
+        return None
+    if names >= len(sections):
+        raise _Doubt
+    strings = sections[names]
+    if strings.kind != _STRINGS or strings.flags & _COMPRESSED or strings.size > _PIECE:
+        raise _Doubt
+    text = content.read(strings.offset, strings.size)
+    if len(text) < strings.size:
+        raise _Doubt
+    at = text.find(_SECTION)
+    while at >= 0:
+        for each in sections:
+            if each.name == at:
+                return each.address, each.size
+        at = text.find(_SECTION, at + 1)
+    return None
+
+
+def _first_writable(programs: list[_Program]) -> tuple[int, int]:
+    """Return address and size of the first segment that is loaded writable and not executable."""
     for each in programs:
         if each.kind == _LOADED and each.flags & (_EXECUTABLE | _WRITABLE) == _WRITABLE:
             return each.address, each.in_memory
@@ -171,5 +184,3 @@ def _unpacked(content: Content, form: str, at: int, count: int) -> list[tuple[in
     if len(raw) < struct.calcsize(form) * count:
         raise _Doubt
     return list(struct.iter_unpack(form, raw))
-
-

@@ -28,7 +28,9 @@ class Reader:
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes; raises `Unscannable` if they are not all there or too much was read."""
         if offset < 0 or length < 0 or offset + length > self.size:
-            raise Unscannable("malformed", f"{length} bytes at {offset} lie outside of the {self.size} there are")
+            raise Unscannable(
+                "malformed", f"{length} bytes at {offset} lie outside of the {self.size} there are"
+            )
         self.bytes_read += length
         if self.bytes_read > self._budget:
             raise Unscannable("bounds", f"more than {self._budget} bytes of the image had to be read")
@@ -36,6 +38,8 @@ class Reader:
         while len(data) < length:
             more = os.pread(self._fd, length - len(data), self.offset + offset + len(data))
             if not more:
-                raise Unscannable("malformed", "the file ended before its own tables say, or was cut while being read")
+                raise Unscannable(
+                    "malformed", "the file ended before its own tables say, or was cut while being read"
+                )
             data += more
         return data

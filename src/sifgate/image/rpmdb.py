@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An rpm database as evidence: what kind it is, and whether it knows a Python distribution; never parsed.
 
-rpm stores directory names as plain text in its package headers, in all three kinds of database. A search for the name is
-enough to believe it, and cannot be led astray by a hostile file.
+rpm stores directory names as plain text in its package headers, in all three kinds of database. A search for the name
+is enough to believe it, and cannot be led astray by a hostile file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ _BERKELEY = {b"\x61\x15\x06\x00", b"\x00\x06\x15\x61", b"\x62\x31\x05\x00", b"\x
 _TOKEN = re.compile(rb"[A-Za-z0-9_.+!-]{3,200}\.(?:dist|egg)-info")
 _PIECE = 1 << 22
 _OVERLAP = 256
+_SHORTEST = len(".egg-info") + 3
 
 
 def is_database(name: bytes, content: Content) -> bool:
@@ -40,4 +41,4 @@ def known_distributions(content: Content) -> set[bytes]:
 
 def knows(found: set[bytes], name: bytes) -> bool:
     """Return whether a database knows a distribution, or may know it across a page boundary."""
-    return name in found or any(len(each) >= 12 and name.endswith(each) for each in found)  # noqa: PLR2004  ".dist-info" and more
+    return name in found or any(len(each) >= _SHORTEST and name.endswith(each) for each in found)

@@ -33,7 +33,7 @@ _AT_EMPTY_PATH = 0x1000
 
 @functools.cache
 def program(*, directories: bool) -> bytes:
-    """Return the filter as the kernel takes it (8 bytes an instruction); raises OSError or RuntimeError if it cannot be.
+    """Return the filter as the kernel takes it, 8 bytes an instruction; raises OSError or RuntimeError.
 
     Imports libseccomp's binding only here: it searches for its library by starting programs, which no worker may.
     """
@@ -45,7 +45,9 @@ def program(*, directories: bool) -> bytes:
         rules.add_rule(pyseccomp.ALLOW, name)
     for name in ("mmap", "mprotect"):
         rules.add_rule(pyseccomp.ALLOW, name, pyseccomp.Arg(2, pyseccomp.MASKED_EQ, mmap.PROT_EXEC, 0))
-    rules.add_rule(pyseccomp.ALLOW, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _CLONE_THREAD, _CLONE_THREAD))
+    rules.add_rule(
+        pyseccomp.ALLOW, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _CLONE_THREAD, _CLONE_THREAD)
+    )
     if not directories:  # glibc's fstat is newfstatat with an empty path; one with a path is refused
         by_descriptor = pyseccomp.Arg(3, pyseccomp.MASKED_EQ, _AT_EMPTY_PATH, _AT_EMPTY_PATH)
         by_path = pyseccomp.Arg(3, pyseccomp.MASKED_EQ, _AT_EMPTY_PATH, 0)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Singularity Image Format, version 01: which part of the file is the root file system.
+r"""Singularity Image Format, version 01: which part of the file is the root file system.
 
 ::
 
-    0      launch script, 32 bytes, NUL padded       "#!/usr/bin/env run-singularity\\n"
-    32     "SIF_MAGIC\\0"   42 "01\\0" version        45 architecture, 3 bytes   48 UUID, 16 bytes
+    0      launch script, 32 bytes, NUL padded       "#!/usr/bin/env run-singularity\n"
+    32     "SIF_MAGIC\0"   42 "01\0" version        45 architecture, 3 bytes   48 UUID, 16 bytes
     64     created    72 modified    80 free descriptors    88 total descriptors        (int64 each)
     96     offset of the descriptors  104 their size         112 offset of the data  120 size of the data
     ...    descriptors, 585 bytes each, packed:

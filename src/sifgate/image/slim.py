@@ -105,7 +105,8 @@ class Selection:
         if self._is_dpkg(path, entries):
             names = dict(entries)
             self._take(path, b"status", names[b"status"], "dpkg", _LONGEST_TEXT)
-            self.chosen[(*path, b"info")] = Chosen(Kind.DIRECTORY, names[b"info"])
+            info = (*path, b"info")
+            self.chosen[info] = Chosen(Kind.DIRECTORY, names[b"info"])
         if base == b"status.d":
             self._distroless(path, entries)
         if base.endswith(b".dist-info"):
@@ -153,7 +154,12 @@ class Selection:
 
     def _installer(self, path: Path, names: dict[bytes, Entry]) -> None:
         metadata, installer = names.get(b"METADATA"), names.get(b"INSTALLER")
-        if metadata and installer and metadata.kind is Kind.FILE and installer.kind in {Kind.FILE, Kind.SYMLINK}:
+        if (
+            metadata
+            and installer
+            and metadata.kind is Kind.FILE
+            and installer.kind in {Kind.FILE, Kind.SYMLINK}
+        ):
             self._take(path, b"INSTALLER", installer, "", _LONGEST_TEXT)
 
     def _archive(self, path: Path, entry: Entry) -> None:
@@ -237,7 +243,11 @@ class Selection:
             self._omit("apk", path)
             return
         self._links(links)
-        limit = self._bounds.member_size if path[-1].endswith((b".sqlite", b".db", b"Packages")) else _LONGEST_TEXT
+        limit = (
+            self._bounds.member_size
+            if path[-1].endswith((b".sqlite", b".db", b"Packages"))
+            else _LONGEST_TEXT
+        )
         self._take(final[:-1], final[-1], entry, _manager_of(path), limit)
 
     def _kills_apk(self, entry: Entry) -> bool:
@@ -257,7 +267,12 @@ class Selection:
 
     def _drop_pointless_links(self) -> None:
         """Leave out symlinks to directories of which nothing is in the layer."""
-        above = {path[:depth] for path, each in self.chosen.items() if each.kind is not Kind.SYMLINK for depth in range(len(path) + 1)}
+        above = {
+            path[:depth]
+            for path, each in self.chosen.items()
+            if each.kind is not Kind.SYMLINK
+            for depth in range(len(path) + 1)
+        }
         for path, each in list(self.chosen.items()):
             if each.kind is Kind.SYMLINK and tuple(each.target[1:].split(b"/")) not in above:
                 del self.chosen[path]
@@ -284,7 +299,9 @@ class Selection:
             for piece in self._member(b"/".join(path), self.chosen[path]):
                 written += len(piece)
                 if written > self._bounds.layer_size:
-                    raise Unscannable("bounds", f"the slim layer has more than {self._bounds.layer_size} bytes")
+                    raise Unscannable(
+                        "bounds", f"the slim layer has more than {self._bounds.layer_size} bytes"
+                    )
                 sink.write(piece)
         sink.write(tarball.END)
         return written + len(tarball.END)
@@ -309,7 +326,9 @@ def is_python(path: Path, base: bytes, name: bytes) -> bool:
         return base.endswith(b".dist-info")
     if name != b"PKG-INFO":
         return False
-    return base.endswith(b".egg-info") or (base == b"EGG-INFO" and len(path) > 1 and path[-2].endswith(b".egg"))
+    return base.endswith(b".egg-info") or (
+        base == b"EGG-INFO" and len(path) > 1 and path[-2].endswith(b".egg")
+    )
 
 
 def shown(path: Path) -> str:

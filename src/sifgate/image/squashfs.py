@@ -31,10 +31,20 @@ MAGIC = b"hsqs"
 _SUPERBLOCK = struct.Struct("<4s4I6H8Q")
 _INODE = struct.Struct("<HHHHII")
 _METADATA = 8192
+_CHECKED = 4
+"""Flag of file systems whose metadata blocks carry one more byte in their header."""
 _METADATA_LIMIT = 512 << 20
 """Unfolded inodes and directories together; a million entries need about 100 MB."""
 
-_KINDS = {1: Kind.DIRECTORY, 2: Kind.FILE, 3: Kind.SYMLINK, 4: Kind.OTHER, 5: Kind.OTHER, 6: Kind.OTHER, 7: Kind.OTHER}
+_KINDS = {
+    1: Kind.DIRECTORY,
+    2: Kind.FILE,
+    3: Kind.SYMLINK,
+    4: Kind.OTHER,
+    5: Kind.OTHER,
+    6: Kind.OTHER,
+    7: Kind.OTHER,
+}
 _BASIC_DIRECTORY = struct.Struct("<IIHHI")
 _LONG_DIRECTORY = struct.Struct("<IIIIHHI")
 _BASIC_FILE = struct.Struct("<IIII")
@@ -44,6 +54,30 @@ _RUN = struct.Struct("<III")
 _ENTRY = struct.Struct("<HhHH")
 _LONGEST_INODE = 64
 _LONGEST_TARGET = 65_536
+
+
+class _Superblock(NamedTuple):
+    """The first 96 bytes."""
+
+    magic: bytes
+    inodes: int
+    time: int
+    block_size: int
+    fragments: int
+    compression: int
+    block_log: int
+    flags: int
+    ids: int
+    major: int
+    minor: int
+    root: int
+    used: int
+    id_table: int
+    xattr_table: int
+    inode_table: int
+    directory_table: int
+    fragment_table: int
+    export_table: int
 
 
 class Listing(NamedTuple):
@@ -115,31 +149,68 @@ class _Metadata:
         return b"".join(parts)
 
 
+def _superblock(reader: Reader) -> _Superblock:
+    if reader.size < _SUPERBLOCK.size:
+        raise Unscannable("malformed", "too short for a squashfs")
+    block = _Superblock(*_SUPERBLOCK.unpack(reader.read(0, _SUPERBLOCK.size)))
+    if block.magic != MAGIC or (block.major, block.minor) != (4, 0):
+        raise Unscannable("format", f"squashfs version {block.major}.{block.minor} is not 4.0")
+    if not 12 <= block.block_log <= 20 or block.block_size != 1 << block.block_log:  # noqa: PLR2004  4 KiB to 1 MiB
+        raise Unscannable(
+            "malformed", f"squashfs block size {block.block_size} with logarithm {block.block_log}"
+        )
+    if block.used > reader.size:
+        raise Unscannable(
+            "malformed", f"squashfs says it has {block.used} bytes, of which only {reader.size} are there"
+        )
+    return block
+
+
+def _entry(number: int, mode: int, data: bytes, place: tuple[int, int]) -> Entry:
+    """Return the entry of an inode, given what follows its common header; `struct.error` if that is cut off."""
+    block, offset = place
+    offset += _INODE.size
+    if number in {1, 8}:
+        if number == 1:
+            start, _links, size, first, _parent = _BASIC_DIRECTORY.unpack_from(data)
+        else:
+            _links, size, start, _parent, _index, first, _xattr = _LONG_DIRECTORY.unpack_from(data)
+        return Entry(Kind.DIRECTORY, mode, 0, Listing(start, first, size, place))
+    if number == 2:  # noqa: PLR2004  the basic form of a file
+        start, fragment, first, size = _BASIC_FILE.unpack_from(data)
+        return Entry(
+            Kind.FILE, mode, size, FileData(start, size, fragment, first, block, offset + _BASIC_FILE.size)
+        )
+    if number == 9:  # noqa: PLR2004  the long form
+        start, size, _sparse, _links, fragment, first, _xattr = _LONG_FILE.unpack_from(data)
+        return Entry(
+            Kind.FILE, mode, size, FileData(start, size, fragment, first, block, offset + _LONG_FILE.size)
+        )
+    if number in {3, 10}:
+        _links, size = _SYMLINK.unpack_from(data)
+        return Entry(Kind.SYMLINK, mode, 0, Target(block, offset + _SYMLINK.size, size))
+    return Entry(Kind.OTHER, mode, 0, None)
+
+
 class SquashfsTree:
     """The tree of a squashfs; the reader's window begins at its superblock."""
 
     def __init__(self, reader: Reader) -> None:
+        superblock = _superblock(reader)
         self._reader = reader
-        (
-            magic, self.expected, _time, block_size, fragments, compression, block_log, flags, _ids, major, minor,
-            root, used, _id_table, _xattrs, inode_table, directory_table, fragment_table, _export,
-        ) = self._superblock()  # fmt: skip
-        if magic != MAGIC or (major, minor) != (4, 0):
-            raise Unscannable("format", f"squashfs version {major}.{minor} is not 4.0")
-        if not 12 <= block_log <= 20 or block_size != 1 << block_log:
-            raise Unscannable("malformed", f"squashfs block size {block_size} with logarithm {block_log}")
-        if used > reader.size:
-            raise Unscannable("malformed", f"squashfs says it has {used} bytes, of which only {reader.size} are there")
-        layout = Layout(block_size, compression, inflater(compression), checked=bool(flags & 4))
-        self._inodes = _Metadata(reader, layout, inode_table)
-        self._directories = _Metadata(reader, layout, directory_table)
-        self._data = Blocks(reader, layout, Fragments(_Metadata(reader, layout, 0), reader, fragment_table, fragments))
-        self.root = self._inode(root >> 16, root & 0xFFFF, 1)
-
-    def _superblock(self) -> tuple[int, ...]:
-        if self._reader.size < _SUPERBLOCK.size:
-            raise Unscannable("malformed", "too short for a squashfs")
-        return _SUPERBLOCK.unpack(self._reader.read(0, _SUPERBLOCK.size))
+        self.expected = superblock.inodes
+        layout = Layout(
+            superblock.block_size,
+            superblock.compression,
+            inflater(superblock.compression),
+            checked=bool(superblock.flags & _CHECKED),
+        )
+        self._inodes = _Metadata(reader, layout, superblock.inode_table)
+        self._directories = _Metadata(reader, layout, superblock.directory_table)
+        table = _Metadata(reader, layout, 0)
+        fragments = Fragments(table, reader, superblock.fragment_table, superblock.fragments)
+        self._data = Blocks(reader, layout, fragments)
+        self.root = self._inode(superblock.root >> 16, superblock.root & 0xFFFF, 1)
 
     # --- directories
 
@@ -169,7 +240,9 @@ class SquashfsTree:
                 if position > end or len(name) > 256:  # noqa: PLR2004  SQUASHFS_NAME_LEN
                     raise Unscannable("malformed", "a directory entry's name is too long")
                 if name <= before:
-                    raise Unscannable("malformed", f"directory entries repeat or are out of order at {name!r}")
+                    raise Unscannable(
+                        "malformed", f"directory entries repeat or are out of order at {name!r}"
+                    )
                 before = name
                 found.append((check_name(name), self._inode(block, offset, kind)))
         return found
@@ -182,11 +255,13 @@ class SquashfsTree:
         if at + _LONGEST_INODE > len(data):
             data, at = self._across(block, offset), 0
         try:
-            number, mode, _uid, _gid, _time, inode = _INODE.unpack_from(data, at)
+            number, mode, _uid, _gid, _time, _inode = _INODE.unpack_from(data, at)
             basic = number if number <= 7 else number - 7  # noqa: PLR2004  8 to 14 are the long forms of 1 to 7
             if basic != kind or basic not in _KINDS:
                 raise Unscannable("malformed", f"an entry of type {kind} leads to an inode of type {number}")
-            return self._entry(number, mode & 0o7777, data, at + _INODE.size, (block, offset), inode)
+            return _entry(
+                number, mode & 0o7777, data[at + _INODE.size : at + _LONGEST_INODE], (block, offset)
+            )
         except struct.error as error:
             raise Unscannable("malformed", "an inode reaches past the end of the inode table") from error
 
@@ -202,28 +277,6 @@ class SquashfsTree:
             return rest + self._inodes.block(following)[0][:_LONGEST_INODE]
         except Unscannable:
             return rest  # the last full block of the table: what follows is no metadata
-
-    def _entry(self, number: int, mode: int, data: bytes, at: int, place: tuple[int, int], inode: int) -> Entry:
-        """Return the entry of an inode whose type-specific part begins at `at`; `struct.error` if it is cut off."""
-        block, offset = place
-        if number in {1, 8}:
-            if number == 1:
-                start, _links, size, first, _parent = _BASIC_DIRECTORY.unpack_from(data, at)
-            else:
-                _links, size, start, _parent, _index, first, _xattr = _LONG_DIRECTORY.unpack_from(data, at)
-            return Entry(Kind.DIRECTORY, mode, 0, Listing(start, first, size, place))
-        if number in {2, 9}:
-            if number == 2:  # noqa: PLR2004  the basic form
-                start, fragment, first, size = _BASIC_FILE.unpack_from(data, at)
-                blocks_at = offset + _INODE.size + _BASIC_FILE.size
-            else:
-                start, size, _sparse, _links, fragment, first, _xattr = _LONG_FILE.unpack_from(data, at)
-                blocks_at = offset + _INODE.size + _LONG_FILE.size
-            return Entry(Kind.FILE, mode, size, FileData(start, size, fragment, first, block, blocks_at, inode))
-        if number in {3, 10}:
-            _links, size = _SYMLINK.unpack_from(data, at)
-            return Entry(Kind.SYMLINK, mode, 0, Target(block, offset + _INODE.size + _SYMLINK.size, size))
-        return Entry(Kind.OTHER, mode, 0, None)
 
     # --- contents
 

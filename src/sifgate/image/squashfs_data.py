@@ -48,7 +48,6 @@ class FileData(NamedTuple):
     fragment_offset: int
     list_block: int
     list_offset: int
-    inode: int
 
 
 class Table(Protocol):

@@ -2,13 +2,13 @@
 """The slim layer as bytes: a GNU tar in exactly one form, so that equal contents are equal bytes.
 
 Members sorted by path, owner 0, time 0, no names of users; types are regular file, directory and symlink only; long
-names and links as GNU `L` and `K` records, sizes over 8 GiB in base 256 (Clair reads both; PAX it does not, clair.md §2.6).
+names and links as GNU `L` and `K` records, sizes over 8 GiB in base 256. Clair reads both, but not PAX (clair.md §2.6).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sifgate.errors import Unscannable
 
@@ -69,17 +69,16 @@ def _block(name: bytes, kind: bytes, mode: int, size: int, target: bytes) -> byt
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]
 
 
-class Member:
+class Member(NamedTuple):
     """One member as it lies in a layer."""
 
-    def __init__(self, name: bytes, kind: bytes, mode: int, size: int, target: bytes, offset: int) -> None:
-        self.name = name
-        self.kind = kind
-        self.mode = mode
-        self.size = size
-        self.target = target
-        self.offset = offset
-        """Where its content starts."""
+    name: bytes
+    kind: bytes
+    mode: int
+    size: int
+    target: bytes
+    offset: int
+    """Where its content starts."""
 
 
 class Source(Protocol):

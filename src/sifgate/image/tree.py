@@ -170,7 +170,7 @@ class Resolver:
                     here.clear()
                 todo.extend(reversed(target.split(b"/")))
                 continue
-            if entry.kind is not Kind.DIRECTORY and any(part not in {b""} for part in todo):
+            if entry.kind is not Kind.DIRECTORY and any(todo):
                 return None
             here.append(name)
         place = tuple(here)

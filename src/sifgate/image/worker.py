@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parent's side of the disposable worker: one sandboxed process per image, its answer believed only after checks.
 
-Nothing here reads the image: the parent starts the process, passes the descriptor, waits within bounds, hashes the layer
-that came out and names it. What the process says is bounded, decoded into fixed types and checked against the layer.
+Nothing here reads the image: the parent starts the process, passes the descriptor, waits within bounds, hashes the
+layer that came out and names it. What the process says is bounded, decoded into fixed types and checked against the layer.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import importlib.util
 import os
 import select
 import signal
+import stat
 import struct
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -34,12 +35,12 @@ from sifgate.image.slim import VERSION
 from sifgate.model.image import Extraction
 
 Progress = Callable[[int, int], None]
+_DEFAULT = Bounds()
 
 CAUSES = frozenset({"encrypted", "malformed", "bounds", "format", "filesystem", "sandbox"})
 OWN_UID = 65_533
 """The worker's uid when root gives none: reserved, nobody logs in or owns files by it (Debian policy 9.2.2)."""
 
-_DEFAULT = Bounds()
 _START = "import sys; sys.path[:0] = sys.argv[2:]; from sifgate.image.child import main; main(sys.argv[1])"
 _LIBRARIES = ("sifgate", "msgspec", "isal", "lz4", "zstandard")
 _LONGEST_ANSWER = 1 << 20
@@ -80,6 +81,17 @@ class _Answers:
             self._progress(*struct.unpack("<QQ", body))
 
 
+class Job(NamedTuple):
+    """What one worker is asked for."""
+
+    verb: str
+    image: int = -1
+    layer: int = -1
+    bounds: Bounds = _DEFAULT
+    uid: int | None = None
+    progress: Progress | None = None
+
+
 class Outcome(NamedTuple):
     """How one worker ended."""
 
@@ -111,9 +123,11 @@ def extract_measured(
     """Return the same as `extract`, and the worker's own measurements, for the bench."""
     with tempfile.TemporaryFile(prefix="sifgate-layer-") as layer:
         before = _stamp(fd)
-        examined = _run("extract", fd, layer.fileno(), bounds, uid, progress)
+        examined = _run(Job("extract", fd, layer.fileno(), bounds, uid, progress))
         if _stamp(fd) != before:
-            raise Unscannable("malformed", "the image was changed while being read", hint="try again when it is written")
+            raise Unscannable(
+                "malformed", "the image was changed while being read", hint="try again when it is written"
+            )
         size = os.fstat(layer.fileno()).st_size
         if size != examined.layer_size or size > bounds.layer_size + _PIECE:
             raise Unscannable("malformed", f"the worker wrote {size} bytes and says {examined.layer_size}")
@@ -144,7 +158,7 @@ def recheck(fd: int, extraction: Extraction, *, uid: int | None = None) -> None:
         raise Unscannable("malformed", "the layer is not the one that its digest names")
     if fingerprint(VERSION, extraction.layer_digest, extraction.facts) != extraction.fingerprint:
         raise Unscannable("malformed", "the fingerprint is not that of the layer and its facts")
-    facts = _run("recheck", fd, -1, _DEFAULT, uid, None).facts
+    facts = _run(Job("recheck", fd, uid=uid)).facts
     claimed = extraction.facts
     if (facts.os_release, facts.managers) != (claimed.os_release, claimed.managers):
         raise Unscannable("malformed", "the facts are not those of the layer")
@@ -154,19 +168,17 @@ def recheck(fd: int, extraction: Extraction, *, uid: int | None = None) -> None:
 def sandbox_layers() -> dict[str, str]:
     """Return the layers of the sandbox on this machine: name → "active", or why not; asked of a real worker, once."""
     try:
-        layers = _outcome("probe", -1, -1, _DEFAULT, None, None).answers.layers
+        layers = _outcome(Job("probe")).answers.layers
     except Unscannable as error:
         return {"worker": str(error)}
     return layers or {"worker": "does not start"}
 
 
-def _run(
-    verb: str, fd: int, layer: int, bounds: Bounds, uid: int | None, progress: Progress | None
-) -> Examined:
-    outcome = _outcome(verb, fd, layer, bounds, uid, progress)
+def _run(job: Job) -> Examined:
+    outcome = _outcome(job)
     answers = outcome.answers
     if not outcome.in_time:
-        raise Unscannable("bounds", f"reading the image took longer than {bounds.wall_seconds:g} s")
+        raise Unscannable("bounds", f"reading the image took longer than {job.bounds.wall_seconds:g} s")
     if answers.refusal is not None:
         cause, text = answers.refusal
         raise Unscannable(cause if cause in CAUSES else "malformed", text[:1000])
@@ -179,56 +191,57 @@ def _run(
     return answers.examined
 
 
-def _outcome(
-    verb: str, fd: int, layer: int, bounds: Bounds, uid: int | None, progress: Progress | None
-) -> Outcome:
+def _outcome(job: Job) -> Outcome:
     """Run one worker to its end, or to the end of its time."""
-    program, why = _program(directories=verb == "extract" and _is_directory(fd))
     reading, writing = os.pipe()
     try:
-        task = Task(
-            verb=verb,
-            image=fd,
-            layer=layer,
-            answers=writing,
-            bounds=bounds,
-            uid=(OWN_UID if uid is None else uid) if os.geteuid() == 0 else None,
-            program=program,
-            why_no_program=why,
-        )
-        process = _start(task, [each for each in (fd, layer, writing) if each >= 0])
+        process = _start(_task(job, writing))
     except OSError as error:
         os.close(reading)
         raise Unscannable("sandbox", f"no worker can be started: {error.strerror}") from error
     finally:
         os.close(writing)
-    answers = _Answers(progress)
+    answers = _Answers(job.progress)
+    in_time = False
     try:
-        in_time = _listen(reading, answers, time.monotonic() + bounds.wall_seconds)
+        in_time = _listen(reading, answers, time.monotonic() + job.bounds.wall_seconds)
     finally:
         os.close(reading)
-        if process.poll() is None:
-            _end(process)
+        _end(process, patience=1.0 if in_time else 0.0)
     return Outcome(answers, process.returncode, in_time)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _task(job: Job, answers: int) -> Task:
+    program, why = _program(directories=job.verb == "extract" and _is_directory(job.image))
+    return Task(
+        verb=job.verb,
+        image=job.image,
+        layer=job.layer,
+        answers=answers,
+        bounds=job.bounds,
+        uid=(OWN_UID if job.uid is None else job.uid) if os.geteuid() == 0 else None,
+        program=program,
+        why_no_program=why,
+    )
+
+
+def _end(process: subprocess.Popen[bytes], patience: float) -> None:
     """Wait a moment for a worker that has said all, then end it."""
     try:
-        process.wait(timeout=1.0)
+        process.wait(timeout=patience)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
 
 
-def _start(task: Task, descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
+def _start(task: Task) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-I", "-S", "-c", _START, msgspec.json.encode(task).decode(), *_import_paths()]
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        pass_fds=descriptors,
+        pass_fds=[each for each in (task.image, task.layer, task.answers) if each >= 0],
         cwd="/",
         env={},
     )
@@ -236,9 +249,11 @@ def _start(task: Task, descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
 
 def _listen(pipe: int, answers: _Answers, deadline: float) -> bool:
     """Take answers until the worker closes its end; return False if the deadline came first."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
     while True:
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+        if left <= 0 or not poll.poll(left * 1000):
             return False
         data = os.read(pipe, 1 << 16)
         if not data:
@@ -269,7 +284,7 @@ def _program(*, directories: bool) -> tuple[bytes, str]:
 
 
 def _is_directory(fd: int) -> bool:
-    return fd >= 0 and os.fstat(fd).st_mode & 0o170000 == 0o040000
+    return fd >= 0 and stat.S_ISDIR(os.fstat(fd).st_mode)
 
 
 def _stamp(fd: int) -> tuple[int, ...]:
