@@ -17,7 +17,7 @@ import pytest
 from testbed.cache import cache_root
 
 from sifgate.config import Places
-from sifgate.engine import report
+from sifgate.engine import reach, report
 from sifgate.engine.layout import Layout
 
 ALPINE = Path(__file__).parents[1] / "data" / "alpine" / "secdb-v3.8.json"
@@ -157,9 +157,10 @@ def own_engine() -> Iterator[RunningEngine]:
     yield from running("--without", "server,agent")
 
 
-def user(words: Sequence[str], uid: int, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run a program as another uid without any groups."""
-    return subprocess.run(  # type: ignore[call-overload,no-any-return]
-        words, user=uid, group=uid, extra_groups=[], capture_output=True, text=True, check=False, timeout=60,
-        cwd="/", env={"PATH": os.environ["PATH"]}, **options,
+def user(arguments: Sequence[str], uid: int, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -c CODE ARGUMENTS` as another uid without any groups (root only)."""
+    words = reach.command([sys.executable, "-I", "-c", *arguments], uid, uid, [])
+    return subprocess.run(
+        words, capture_output=True, text=True, check=False, timeout=MINUTES, cwd="/",
+        env={"PATH": os.environ["PATH"], **environment},
     )  # fmt: skip

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.integration.conftest import RunningEngine, describe, new_root, running, sifgate, start, stop
 
 from sifgate.engine import halt, report
 from sifgate.engine.report import Report
-from tests.integration.conftest import RunningEngine, describe, new_root, running, sifgate, start, stop
 
 pytestmark = pytest.mark.engine
 PATIENCE = 60.0
@@ -27,8 +27,8 @@ PATIENCE = 60.0
 
 @pytest.fixture(scope="module")
 def mortal() -> Iterator[RunningEngine]:
-    """PostgreSQL and Clair for this module, whose parts may be killed as long as they come back."""
-    yield from running("--without", "server,agent")
+    """A whole gate for this module, whose parts may be killed as long as they come back."""
+    yield from running()
 
 
 def until(engine: RunningEngine, wanted: Callable[[Report], bool]) -> Report:
@@ -58,12 +58,17 @@ def is_back(name: str, pid: int) -> Callable[[Report], bool]:
 
     def condition(found: Report) -> bool:
         process = found.parts[name].process
-        return found.phase == "up" and found.parts[name].state == "up" and process is not None and process.pid != pid
+        return (
+            found.phase == "up"
+            and found.parts[name].state == "up"
+            and process is not None
+            and process.pid != pid
+        )
 
     return condition
 
 
-@pytest.mark.parametrize("name", ["database", "mirror", "clair"])
+@pytest.mark.parametrize("name", ["database", "mirror", "clair", "server", "agent"])
 def test_killed_part_is_restarted(mortal: RunningEngine, name: str) -> None:
     """After kill -9 of a part another process takes its place, and Clair still holds its advisories."""
     pid = kill(mortal, name)
@@ -75,7 +80,7 @@ def test_killed_part_is_restarted(mortal: RunningEngine, name: str) -> None:
 def test_second_up_says_so(mortal: RunningEngine) -> None:
     """A second `up` starts nothing and exits 0."""
     before = report.alive(mortal.layout.state_file)
-    done = sifgate(mortal.root, "up", "--without", "server,agent")
+    done = sifgate(mortal.root, "up")
     after = report.alive(mortal.layout.state_file)
     assert (done.returncode, before is not None) == (0, True)
     assert "is up already" in done.stdout
@@ -134,11 +139,13 @@ def test_up_after_a_killed_supervisor(mortal: RunningEngine) -> None:
     before = report.alive(mortal.layout.state_file)
     assert before is not None
     os.kill(before.supervisor.pid, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(before.supervisor.pid)] if psutil.pid_exists(before.supervisor.pid) else [])
+    psutil.wait_procs(
+        [psutil.Process(before.supervisor.pid)] if psutil.pid_exists(before.supervisor.pid) else []
+    )
     told = sifgate(mortal.root, "status", "--format", "json")
     assert told.returncode == 3
     assert json.loads(told.stdout)["phase"] == "unsupervised"
-    start(mortal.root, "--without", "server,agent", "--advisories-dir", str(mortal.root / "advisories"))
+    start(mortal.root, "--advisories-dir", str(mortal.root / "advisories"))
     after = until(mortal, lambda found: found.phase == "up")
     assert after.supervisor != before.supervisor
     assert all(part.process is None or part.process.find() is None for part in before.parts.values())

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import Any
 
 import msgspec
 import psycopg
-import requests
 
-from sifgate.clair import token
+from sifgate.clair.exchange import Address, Exchange
 from sifgate.engine import mirror
 from sifgate.engine.report import Loaded
 from sifgate.engine.settings import ALL_SETS, Advisories
@@ -87,26 +85,22 @@ def _prefix(name: str) -> str:
     return _UPDATERS.get(name, f"{name}-")
 
 
-def operations(url: str, certificate: Path, key: bytes, *, timeout: float = 5.0) -> tuple[str, list[str]]:
+def operations(address: Address, *, seconds: float = 5.0) -> tuple[str, list[str]]:
     """Return a marker for the state of the advisories, and the names of the updaters that have run.
 
     The marker is made of the operations listed, not of the answer's ETag, which is older when one ends meanwhile.
-
     Raises `ClairUnavailable`.
     """
     names: list[str] = []
     marks: list[str] = []
     for kind in ("vulnerability", "enrichment"):
+        answer = Exchange(address).send("GET", f"{_OPERATIONS}?latest=true&kind={kind}", seconds=seconds)
         try:
-            answer = requests.get(
-                url + _OPERATIONS, params={"latest": "true", "kind": kind}, timeout=timeout,
-                headers={"Authorization": token.bearer(key, time.time())},
-                verify=str(certificate),
-            )  # fmt: skip
-            answer.raise_for_status()
-            found = msgspec.json.decode(answer.content, type=dict[str, list[_Operation]] | None) or {}
-        except (requests.RequestException, msgspec.DecodeError) as error:
-            raise ClairUnavailable(f"Clair at {url} does not tell its update operations: {error}") from error
+            found = msgspec.json.decode(answer.body, type=dict[str, list[_Operation]] | None) or {}
+        except msgspec.DecodeError as error:
+            raise ClairUnavailable(
+                f"Clair ({answer.status}) does not tell its update operations: {error}"
+            ) from error
         names += found
         marks += [entry.ref for entries in found.values() for entry in entries]
     return " ".join(sorted(marks)), sorted(names)

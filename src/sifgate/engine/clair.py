@@ -4,26 +4,28 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import psycopg
 import psycopg.conninfo
-import requests
 
 from sifgate.clair import token
+from sifgate.clair.exchange import Address, Exchange
 from sifgate.engine import advisories, keys, postgres
 from sifgate.engine.accounts import Account
 from sifgate.engine.layout import Layout
 from sifgate.engine.settings import EngineSettings
+from sifgate.errors import ClairUnavailable
 
 NOWHERE = "192.0.2.1:9"
 """Clair's introspection server cannot be switched off, has no password and shows its heap (so our key) to every local
 user. Given an address that this machine does not have (TEST-NET-1, RFC 5737) it logs a warning and stays away."""
 _PASSED = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+_INDEX_STATE = "/indexer/api/v1/index_state"
 _LOCAL = "127.0.0.1,localhost"
 
 
@@ -120,16 +122,19 @@ def psk(layout: Layout) -> str:
     return (layout.secrets("agent") / "psk").read_text().strip()
 
 
+def address(layout: Layout, url: str) -> Address:
+    """Return how our Clair is reached and known: by its key and by exactly its certificate."""
+    return Address(
+        url=url,
+        key=token.read_key(layout.secrets("agent") / "psk"),
+        certificates=str(keys.certificate_file(layout, "clair")),
+    )
+
+
 def is_ready(layout: Layout, port: int) -> bool:
     """Return whether our Clair answers on that port: with its own certificate, to our key."""
-    key = token.read_key(layout.secrets("agent") / "psk")
     try:
-        answer = requests.get(
-            f"https://127.0.0.1:{port}/indexer/api/v1/index_state",
-            headers={"Authorization": token.bearer(key, time.time())},
-            verify=str(keys.certificate_file(layout, "clair")),
-            timeout=5,
-        )
-    except requests.RequestException:
+        answer = Exchange(address(layout, f"https://127.0.0.1:{port}")).send("GET", _INDEX_STATE, seconds=5.0)
+    except ClairUnavailable:
         return False
-    return bool(answer.status_code == requests.codes.ok)
+    return answer.status == HTTPStatus.OK

@@ -11,8 +11,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from sifgate.clair import token
-from sifgate.engine import advisories, bundle, clair, keys, postgres
+from sifgate.engine import advisories, bundle, clair, postgres
 from sifgate.engine.parts import Engine
 from sifgate.engine.report import Loaded
 from sifgate.errors import ClairUnavailable, StoreError
@@ -69,8 +68,7 @@ class Loading:
 
     def _ask(self, url: str) -> None:
         layout, settings = self._engine.layout, self._engine.settings
-        key = token.read_key(layout.secrets("agent") / "psk")
-        mark, names = advisories.operations(url, keys.certificate_file(layout, "clair"), key)
+        mark, names = advisories.operations(clair.address(layout, url))
         if mark != self._mark:
             self.loaded = advisories.counts(clair.dsn(layout, settings, "clair_matcher"), self._dates)
             self._mark = mark
