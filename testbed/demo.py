@@ -138,7 +138,7 @@ def parts(root: Path) -> str:
     """Return one line about versions, advisories and their age."""
     status: dict[str, Any] = json.loads(sifgate(root, "status", "--format", "json").stdout)
     versions = ", ".join(part["version"] for part in status["parts"] if part["name"] in {"database", "clair"})
-    rows = [f"{source['entries']:,} of {source['updater']} as of {source['as_of']}" for source in status["advisories"]]
+    rows = [f"{each['count']:,} of {each['updater']} {each['age_days']:.0f} days old" for each in status["advisories"]]
     return f"{versions}; advisories: {', '.join(rows)}"
 
 
