@@ -7,6 +7,7 @@ then the mode's cap. Aliases are normalised before, by the server.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from operator import attrgetter
@@ -15,7 +16,7 @@ from sifgate.model.decision import Action, Decision, Reason
 from sifgate.model.finding import Finding
 from sifgate.model.launch import LaunchEvent
 from sifgate.model.verdict import Standing
-from sifgate.policy.conditions.family import Group, Situation, worst
+from sifgate.policy.conditions.family import TIER, Group, Situation, worst
 from sifgate.policy.document import Policy, Rule, Stance
 from sifgate.policy.states import standing_reasons
 from sifgate.policy.suppress import partition
@@ -29,17 +30,17 @@ def evaluate(policy: Policy, standing: Standing, launch: LaunchEvent, now: datet
     stance = policy.stance if scope is None else scope.stance
     findings = () if standing.verdict is None else standing.verdict.findings
     counted, suppressed = partition(findings, kernel_headers=policy.kernel_headers)
+    groups = _grouped(counted, _attributes(policy))
     reasons = standing_reasons(stance, standing) + _injection_reasons(stance, launch)
     undecided: list[str] = []
     valid_until = ""
     if standing.verdict is not None:
-        groups = _grouped(counted, _attributes(policy))
         situation = Situation(standing.verdict, launch, now.astimezone(timezone.utc), groups)
         reasons += _rule_reasons(policy, stance, situation, undecided)
         valid_until = _next_clock(policy, situation)
     reasons.sort(key=lambda reason: -reason.action)
     would_be = max((reason.action for reason in reasons), default=Action.ALLOW)
-    total, clearable = _counterfactual(counted)
+    total, clearable = _counterfactual(groups)
     return Decision(
         action=stance.mode.cap(would_be),
         would_be=would_be,
@@ -77,7 +78,7 @@ def _rule_reason(rule: Rule, stance: Stance, situation: Situation, groups: tuple
         rule=rule.id,
         action=rule.action_in(stance),
         message=rule.when.say(situation, count),
-        findings=worst(finding for group in groups for finding in group.worst),
+        findings=worst(groups),
         count=count,
         note=rule.message,
     )
@@ -91,27 +92,28 @@ def _injection_reasons(stance: Stance, launch: LaunchEvent) -> list[Reason]:
 
 
 def _attributes(policy: Policy) -> tuple[str, ...]:
-    return tuple(sorted(frozenset[str]().union(*(rule.when.reads() for rule in policy.rules))))
+    """Return what tells groups apart: what the rules read, and what ranks findings and tells whether a fix helps."""
+    return tuple(sorted(TIER.union(*(rule.when.reads() for rule in policy.rules))))
 
 
 def _grouped(findings: Iterable[Finding], attributes: tuple[str, ...]) -> tuple[Group, ...]:
     """Return the findings in groups with equal values of `attributes`, so that each is judged once."""
-    if not attributes:
-        everything = list(findings)
-        return (Group(everything),) if everything else ()
+    groups: defaultdict[object, list[Finding]] = defaultdict(list)
     profile = attrgetter(*attributes)
-    groups: dict[object, list[Finding]] = {}
     for finding in findings:
-        groups.setdefault(profile(finding), []).append(finding)
+        groups[profile(finding)].append(finding)
     return tuple(map(Group, groups.values()))
 
 
-def _counterfactual(findings: Iterable[Finding]) -> tuple[int, int]:
+def _counterfactual(groups: Iterable[Group]) -> tuple[int, int]:
     """Return how many vulnerabilities there are, and how many have a fix in every package that has them."""
-    fixable: dict[str, bool] = {}
-    for finding in findings:
-        fixable[finding.vulnerability] = fixable.get(finding.vulnerability, True) and finding.fixable
-    return len(fixable), sum(fixable.values())
+    everything: set[str] = set()
+    staying: set[str] = set()
+    for group in groups:
+        everything |= group.vulnerabilities
+        if not group.sample.fixable:
+            staying |= group.vulnerabilities
+    return len(everything), len(everything) - len(staying)
 
 
 def _next_clock(policy: Policy, situation: Situation) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from operator import attrgetter
 
 from sifgate.model.finding import Finding
 
@@ -25,6 +26,7 @@ _HEADERS = re.compile(
     """,
     re.VERBOSE,
 )
+_NAMES = attrgetter("package", "source", "manager")
 _KERNEL_SOURCE = re.compile(r"(linux|kernel)([-_.+]\S*)?")
 
 
@@ -43,7 +45,7 @@ def partition(findings: Iterable[Finding], *, kernel_headers: bool) -> tuple[lis
     counted: list[Finding] = []
     suppressed: list[Finding] = []
     for finding in findings:
-        name = (finding.package, finding.source, finding.manager)
+        name = _NAMES(finding)
         hidden = known.get(name)
         if hidden is None:
             hidden = known[name] = is_kernel_header(*name)

@@ -6,12 +6,13 @@ To add one: a file beside this with one subclass of `Condition`, and one line in
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
+from heapq import nsmallest
+from itertools import chain
 from typing import ClassVar
 
 import msgspec
@@ -53,22 +54,32 @@ class Group:
         """Return the distinct identifiers of the group."""
         return frozenset(finding.vulnerability for finding in self.findings)
 
-    @cached_property
-    def worst(self) -> tuple[Finding, ...]:
-        """Return a finding for each of the group's worst vulnerabilities, worst first, at most MAX_SHOWN."""
-        return worst(self.findings)
+
+TIER = frozenset({"kev", "severity", "fixable"})
+"""What ranks findings first; groups never differ in these within themselves."""
 
 
-def worst(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return one finding for each of the worst vulnerabilities: exploited, then severe, then fixable."""
-    first: dict[str, Finding] = {}
-    for finding in findings:
-        first.setdefault(finding.vulnerability, finding)
-    return tuple(heapq.nsmallest(MAX_SHOWN, first.values(), key=_rank))
+def worst(groups: Iterable[Group]) -> tuple[Finding, ...]:
+    """Return one finding for each of the `MAX_SHOWN` worst vulnerabilities: exploited, then severe, then fixable."""
+    tiers: dict[tuple[object, ...], list[Group]] = {}
+    for group in groups:
+        sample = group.sample
+        tiers.setdefault((not sample.kev, -sample.severity, not sample.fixable), []).append(group)
+    chosen: dict[str, Finding] = {}
+    for _, members in sorted(tiers.items()):
+        first: dict[str, Finding] = {}
+        for finding in chain.from_iterable(group.findings for group in members):
+            if finding.vulnerability not in chosen:
+                first.setdefault(finding.vulnerability, finding)
+        for finding in nsmallest(MAX_SHOWN - len(chosen), first.values(), key=_rank_in_tier):
+            chosen[finding.vulnerability] = finding
+        if len(chosen) == MAX_SHOWN:
+            break
+    return tuple(chosen.values())
 
 
-def _rank(finding: Finding) -> tuple[object, ...]:
-    return (not finding.kev, -finding.severity, not finding.fixable, -finding.cvss, finding.vulnerability)
+def _rank_in_tier(finding: Finding) -> tuple[float, str]:
+    return (-finding.cvss, finding.vulnerability)
 
 
 @dataclass(frozen=True, slots=True)
