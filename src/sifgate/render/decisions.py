@@ -46,11 +46,11 @@ def explanation(record: AuditRecord) -> str:
         ("who", _who(record)),
         ("image", record.path or record.image),
         ("known", standing_word(record) + (f": {record.detail}" if record.detail else "")),
-        ("judged", _judged(record)),
+        *_judged(record),
         ("injected", "; ".join(record.content_injected)),
         ("command", " ".join(record.argv)),
         ("said", record.user_reason),
-        ("outcome", "" if record.outcome == "decided" else f"{record.outcome} (launch {record.of})"),
+        ("outcome", _outcome(record)),
     ]
     lines = [f"{record.reference}  {record.id}"]
     lines += [f"  {name:<9} {printable(text)}" for name, text in rows if text]
@@ -72,14 +72,26 @@ def _who(record: AuditRecord) -> str:
     )
 
 
-def _judged(record: AuditRecord) -> str:
-    parts = [
-        ("fingerprint", record.fingerprint),
+def _judged(record: AuditRecord) -> list[tuple[str, str]]:
+    """Return what the decision was computed from, one row each."""
+    return [
+        ("print", record.fingerprint),
         ("verdict", record.verdict),
-        ("generation", record.generation),
+        ("data", f"generation {record.generation}" if record.generation else ""),
         ("policy", record.policy),
     ]
-    return "\n            ".join(f"{name} {value}" for name, value in parts if value)
+
+
+_OUTCOMES = {
+    "decided": "",
+    "asked": "asked by `sifgate check`: nothing was started",
+    "would_have_blocked": "a verdict that came after the launch had passed would have refused it",
+}
+
+
+def _outcome(record: AuditRecord) -> str:
+    text = _OUTCOMES.get(record.outcome, record.outcome)
+    return f"{text} (launch {record.of})" if record.of else text
 
 
 def print_records(records: list[AuditRecord], stream: TextIO) -> None:

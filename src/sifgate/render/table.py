@@ -129,13 +129,17 @@ def report_lines(image: str, standing: Standing, counted: list[Finding], suppres
     if verdict is None:
         why = f": {standing.detail}" if standing.detail else ""
         return [f"{image}: nothing is known of its vulnerabilities ({_standing_word(standing)}{why})"]
-    lines = [f"{image}  fp:{verdict.fingerprint[:8]}  {_distribution(verdict)}", _counts(counted, suppressed)]
+    lines = [f"{image}  fp:{verdict.fingerprint[:8]}  {_distribution(verdict)}"]
+    seen_all = standing.state is ScanState.KNOWN
+    lines.append(
+        _counts(counted, suppressed) if counted or seen_all else "Nothing was found, but not all was seen."
+    )
     lines.append(_coverage(verdict))
-    if standing.state is not ScanState.KNOWN:
-        detail = standing.detail or verdict.detail
+    detail = standing.detail or verdict.detail
+    if not seen_all:
         lines.append(f"State {_standing_word(standing)}" + (f": {detail}" if detail else ""))
-    lines += [f"Contradiction: {text}" for text in verdict.facts.contradictions]
-    return [*lines, *verdict.coverage.notes]
+    lines += [f"Contradiction: {text}" for text in verdict.facts.contradictions if text not in detail]
+    return [*lines, *(note for note in verdict.coverage.notes if seen_all or note not in detail)]
 
 
 def _standing_word(standing: Standing) -> str:
@@ -172,7 +176,7 @@ def _coverage(verdict: Verdict) -> str:
             f"no advisories for {coverage.distribution} are loaded: that nothing was found means nothing"
         )
     else:
-        against = f"compared with advisories of {verdict.generation.advisories[:10] or 'an unknown date'}"
+        against = f"compared with advisories loaded on {verdict.generation.advisories[:10] or 'an unknown date'}"
     when = verdict.scanned_at or "at an unknown time"
     return (
         f"Coverage: {seen} seen; {against}. Scanned {when} by Clair {verdict.clair_version or '(unknown)'}."

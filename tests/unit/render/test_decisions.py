@@ -46,6 +46,7 @@ def test_the_page_of_a_record_holds_what_was_asked_known_and_said() -> None:
         "/scratch/alice/x\\x1b.sif",
         "unscannable (encrypted): LUKS2", "apptainer exec x.sif", "--bind /x:/usr", "paper deadline",
         "block: 2 KEV (rule kev-fixable)", "CVE-1 git 1\\x1b[31m", "and 5 more", "3 findings are suppressed",
+        "print     9f2c41a7",
     ):  # fmt: skip
         assert text in page
     assert "\x1b" not in page
