@@ -143,7 +143,7 @@ class Judge:
 
     def decide(self, footing: Footing, launch: LaunchEvent) -> Promise[Decision]:
         """Return a promise of the decision for this launch, now; kept already where it is remembered or cheap."""
-        remembered = self._recall(self._key(footing, launch))
+        remembered = self._recall(self._key(self.holder.policy, footing, launch))
         if remembered is not None:
             return Promise.kept(remembered)
         if not footing.digest:
@@ -153,7 +153,7 @@ class Judge:
     def decide_now(self, footing: Footing, launch: LaunchEvent) -> Decision:
         """Return the decision, evaluated here; reads the verdict from disk where it must."""
         policy = self.holder.policy
-        key = self._key(footing, launch)
+        key = self._key(policy, footing, launch)
         if not self.holder.loaded_once:
             footing = Footing(cause=FailureCause.POLICY_INVALID, detail=_line(self.holder.problem))
         decision = evaluate(policy, self.standing(footing), launch, datetime.now(timezone.utc))
@@ -187,8 +187,8 @@ class Judge:
         with self._lock:
             self._decisions.clear()
 
-    def _key(self, footing: Footing, launch: LaunchEvent) -> Key:
-        policy = self.holder.policy
+    @staticmethod
+    def _key(policy: Policy, footing: Footing, launch: LaunchEvent) -> Key:
         return (
             policy.digest,
             footing.digest,
