@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from sifgate.image import dpkg, osrelease, rpmdb
-from sifgate.image.slim import APK, RPM_DATABASES, Selection, shown
-from sifgate.image.tree import Kind, Path, Tree
+from sifgate.image.slim import APK, RPM_DATABASES, Selection
+from sifgate.image.tree import Kind, Path, Tree, shown
 
 _DPKG: Path = (b"var", b"lib", b"dpkg")
 _RPM: Path = (b"var", b"lib", b"rpm")

@@ -8,14 +8,13 @@ opened twice by different names. Link targets are text here: `Resolver` follows 
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import stat
 import struct
 from collections.abc import Iterator, Sequence
 
 from sifgate.errors import Unscannable
-from sifgate.image.tree import Content, Entry, Kind, Path, check_name
+from sifgate.image.tree import Content, Entry, Kind, Path, check_name, shown
 
 _SYS_OPENAT2 = 437
 _RESOLVE_NO_MAGICLINKS = 0x02
@@ -44,12 +43,16 @@ class DirectoryTree:
         self._budget = budget
         self._read = 0
         self.expected = 0
-        self._device = os.fstat(fd).st_dev
+        self.notes: set[str] = set()
         self.root = Entry(Kind.DIRECTORY, stat.S_IMODE(os.fstat(fd).st_mode), 0, ())
 
     def children(self, directory: Entry) -> list[tuple[bytes, Entry]]:
-        """Return names and entries in byte order; a directory of another file system appears empty of kind."""
-        descriptor = self._open(directory.handle, os.O_RDONLY | os.O_DIRECTORY)
+        """Return names and entries in byte order; a directory that the worker may not read is noted, and empty."""
+        try:
+            descriptor = self._open(directory.handle, os.O_RDONLY | os.O_DIRECTORY)
+        except PermissionError:
+            self._note(directory.handle)
+            return []
         try:
             names = sorted(os.fsencode(name) for name in os.listdir(descriptor))  # noqa: PTH208  by descriptor
             return [(name, self._entry(descriptor, directory.handle, check_name(name))) for name in names]
@@ -60,7 +63,7 @@ class DirectoryTree:
         try:
             status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
         except OSError as error:
-            raise Unscannable("malformed", f"{_shown((*path, name))} went away while being read") from error
+            raise Unscannable("malformed", f"{shown((*path, name))} went away while being read") from error
         mode = stat.S_IMODE(status.st_mode)
         if stat.S_ISDIR(status.st_mode):
             return Entry(Kind.DIRECTORY, mode, 0, (*path, name))
@@ -69,12 +72,16 @@ class DirectoryTree:
         return Entry(Kind.SYMLINK if stat.S_ISLNK(status.st_mode) else Kind.OTHER, mode, 0, (*path, name))
 
     def _open(self, path: Path, flags: int) -> int:
+        """Return a descriptor; raises PermissionError if the worker may not, `Unscannable` on all else."""
         try:
             return openat2(self._fd, b"/".join(path) or b".", flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except PermissionError:
+            raise
         except OSError as error:
-            if error.errno in {errno.EACCES, errno.EPERM}:
-                raise Unscannable("malformed", f"{_shown(path)} may not be read by the worker") from error
-            raise Unscannable("malformed", f"{_shown(path)} cannot be opened: {error.strerror}") from error
+            raise Unscannable("malformed", f"{shown(path)} cannot be opened: {error.strerror}") from error
+
+    def _note(self, path: Path) -> None:
+        self.notes.add(f"unreadable: {shown(path)}")
 
     def target(self, link: Entry) -> bytes:
         """Return what a symlink says."""
@@ -83,7 +90,7 @@ class DirectoryTree:
         try:
             return os.readlink(path[-1], dir_fd=descriptor)
         except OSError as error:
-            raise Unscannable("malformed", f"{_shown(path)} went away while being read") from error
+            raise Unscannable("malformed", f"{shown(path)} went away while being read") from error
         finally:
             os.close(descriptor)
 
@@ -94,14 +101,17 @@ class DirectoryTree:
     def heads(self, files: Sequence[Entry], length: int) -> Iterator[tuple[int, bytes]]:
         """Yield the first bytes of many files, one after the other."""
         for index, file in enumerate(files):
-            yield index, self.content(file).read(0, length)
+            try:
+                yield index, self.content(file).read(0, length)
+            except PermissionError:
+                self._note(file.handle)
 
     def read(self, file: Entry, offset: int, length: int) -> bytes:
         """Return up to `length` bytes of a regular file; raises `Unscannable` if it is none any more."""
         descriptor = self._open(file.handle, os.O_RDONLY)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Unscannable("malformed", f"{_shown(file.handle)} is no file any more")
+                raise Unscannable("malformed", f"{shown(file.handle)} is no file any more")
             data = os.pread(descriptor, length, offset)
         finally:
             os.close(descriptor)
@@ -128,14 +138,10 @@ class OpenFile:
         wanted = min(length, max(0, self.size - offset))
         data = self._tree.read(self._file, offset, wanted) if wanted else b""
         if len(data) < wanted:
-            raise Unscannable("malformed", f"{_shown(self._file.handle)} was cut while being read")
+            raise Unscannable("malformed", f"{shown(self._file.handle)} was cut while being read")
         return data
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the whole content."""
         for offset in range(0, self.size, _PIECE):
             yield self.read(offset, _PIECE)
-
-
-def _shown(path: Path) -> str:
-    return ascii(b"/".join(path).decode("utf-8", "backslashreplace"))

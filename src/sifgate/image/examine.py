@@ -62,7 +62,7 @@ def slim_layer(
             os_release=osrelease.os_release(evidence.release),
             managers=tuple(sorted(evidence.managers)),
             contradictions=_capped(contradictions(evidence)),
-            omitted=_capped(selection.omitted),
+            omitted=_capped(selection.omitted | tree.notes),
         ),
         size,
     )

@@ -125,21 +125,22 @@ def _elf_ranges(content: Content) -> list[tuple[int, int]]:
         _Section(*row[:6])
         for row in _table(content, order + shape.section, section_at, sections, section_size)
     ]
-    start, size = _build_info_section(content, rows, names) or _first_writable(found)
+    searched = _build_info_sections(content, rows, names) or _first_writable(found)
     return [
         (
             each.offset + max(start, each.address) - each.address,
             min(start + size, each.address + each.in_file) - max(start, each.address),
         )
+        for start, size in searched
         for each in found
         if each.address < start + size and start < each.address + each.in_file
     ]
 
 
-def _build_info_section(content: Content, sections: list[_Section], names: int) -> tuple[int, int] | None:
-    """Return address and size of the section `.go.buildinfo`, or None if there is none."""
+def _build_info_sections(content: Content, sections: list[_Section], names: int) -> list[tuple[int, int]]:
+    """Return address and size of every section `.go.buildinfo`; Go would take the first."""
     if not sections or not names:
-        return None
+        return []
     if names >= len(sections):
         raise _Doubt
     strings = sections[names]
@@ -148,21 +149,17 @@ def _build_info_section(content: Content, sections: list[_Section], names: int) 
     text = content.read(strings.offset, strings.size)
     if len(text) < strings.size:
         raise _Doubt
-    at = text.find(_SECTION)
-    while at >= 0:
-        for each in sections:
-            if each.name == at:
-                return each.address, each.size
-        at = text.find(_SECTION, at + 1)
-    return None
+    if _SECTION not in text:
+        return []
+    return [(each.address, each.size) for each in sections if text.startswith(_SECTION, each.name)]
 
 
-def _first_writable(programs: list[_Program]) -> tuple[int, int]:
+def _first_writable(programs: list[_Program]) -> list[tuple[int, int]]:
     """Return address and size of the first segment that is loaded writable and not executable."""
     for each in programs:
         if each.kind == _LOADED and each.flags & (_EXECUTABLE | _WRITABLE) == _WRITABLE:
-            return each.address, each.in_memory
-    return 0, 0
+            return [(each.address, each.in_memory)]
+    return []
 
 
 def _program(shape: _Shape, row: tuple[int, ...]) -> _Program:

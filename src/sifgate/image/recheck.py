@@ -23,6 +23,7 @@ class LayerTree:
     def __init__(self, reader: Reader, bounds: Bounds) -> None:
         self._reader = reader
         self.expected = 0
+        self.notes: set[str] = set()
         self.root = Entry(Kind.DIRECTORY, 0o755, 0, ())
         self._listings: dict[tuple[bytes, ...], dict[bytes, Entry]] = {(): {}}
         before = b""

@@ -20,7 +20,8 @@ ACTIVE = "active"
 CONFINING = frozenset({"seccomp", "landlock"})
 """Without at least one of these there is no sandbox: the others limit damage, these take the system away."""
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 8, 22, 38
+_CAPABILITY_VERSION, _CAP_DAC_READ_SEARCH = 0x20080522, 2
 _SECCOMP_MODE_FILTER = 2
 _CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000
 _SYS_LANDLOCK_CREATE, _SYS_LANDLOCK_ADD, _SYS_LANDLOCK_RESTRICT = 444, 445, 446
@@ -39,10 +40,13 @@ def enter(
     `directory` is the descriptor of a sandbox image, below which files may still be opened for reading.
     """
     _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    of_root = directory is not None and os.fstat(directory).st_uid == 0
     return {
         "network": _tried(_no_network),
-        "limits": _tried(lambda: _limits(bounds, own_uid=uid is not None)),
-        "uid": _tried(lambda: _drop_privileges(uid)) if uid is not None else "not started as root",
+        "limits": _tried(lambda: _limits(bounds)),
+        "uid": _tried(lambda: _drop_privileges(uid, reads_all=of_root))
+        if uid is not None
+        else "not started as root",
         "no_new_privs": _tried(lambda: _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))),
         "landlock": _tried(lambda: _landlock(directory)),
         "seccomp": _tried(lambda: _seccomp(program)) if program else why_no_program,
@@ -70,7 +74,7 @@ def _no_network() -> None:
         _checked(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET))
 
 
-def _limits(bounds: Bounds, *, own_uid: bool) -> None:
+def _limits(bounds: Bounds) -> None:
     limits = [
         (resource.RLIMIT_AS, bounds.memory, bounds.memory),
         (resource.RLIMIT_CPU, bounds.cpu_seconds, bounds.cpu_seconds + 2),
@@ -79,8 +83,6 @@ def _limits(bounds: Bounds, *, own_uid: bool) -> None:
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_MEMLOCK, 0, 0),
     ]
-    if own_uid:
-        limits.append((resource.RLIMIT_NPROC, 64, 64))
     for limit, soft, hard in limits:
         ceiling = resource.getrlimit(limit)[1]
         if ceiling != resource.RLIM_INFINITY:
@@ -88,14 +90,18 @@ def _limits(bounds: Bounds, *, own_uid: bool) -> None:
         resource.setrlimit(limit, (soft, hard))
 
 
-def _drop_privileges(uid: int | None) -> None:
-    if uid is None:
-        return
+def _drop_privileges(uid: int, *, reads_all: bool) -> None:
+    """Become `uid` with no privilege at all; for a directory of root, with that of reading what lies below it."""
     if uid == 0:
         raise ValueError("the worker's own uid is 0")
     os.setgroups([])
     os.setresgid(uid, uid, uid)
+    _checked(_libc.prctl(_PR_SET_KEEPCAPS, int(reads_all), 0, 0, 0))
     os.setresuid(uid, uid, uid)
+    if reads_all:
+        header = struct.pack("<Ii", _CAPABILITY_VERSION, 0)
+        mask = 1 << _CAP_DAC_READ_SEARCH
+        _checked(_libc.capset(header, struct.pack("<6I", mask, mask, 0, 0, 0, 0)))
     _checked(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0))
 
 

@@ -17,7 +17,7 @@ from sifgate.errors import Unscannable
 from sifgate.image import archives, gobinary, tarball
 from sifgate.image.bounds import Bounds
 from sifgate.image.threads import in_threads
-from sifgate.image.tree import Entry, Kind, Path, Resolver, Tree, walk
+from sifgate.image.tree import Entry, Kind, Path, Resolver, Tree, shown, walk
 
 VERSION = 1
 """Counts up with every change of what a slim layer holds or how it is written: part of the fingerprint."""
@@ -328,14 +328,6 @@ def is_python(path: Path, base: bytes, name: bytes) -> bool:
         return False
     return base.endswith(b".egg-info") or (
         base == b"EGG-INFO" and len(path) > 1 and path[-2].endswith(b".egg")
-    )
-
-
-def shown(path: Path) -> str:
-    """Return a path for people and for facts: ASCII, nothing in it that a terminal obeys."""
-    return "".join(
-        character if 32 <= ord(character) < 127 else f"\\x{ord(character):02x}"  # noqa: PLR2004  printable ASCII
-        for character in b"/".join(path).decode("latin-1")
     )
 
 

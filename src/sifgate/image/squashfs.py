@@ -199,6 +199,7 @@ class SquashfsTree:
         superblock = _superblock(reader)
         self._reader = reader
         self.expected = superblock.inodes
+        self.notes: set[str] = set()
         layout = Layout(
             superblock.block_size,
             superblock.compression,

@@ -55,6 +55,8 @@ class Tree(Protocol):
     root: Entry
     expected: int
     """How many entries there should be, for progress only; 0 if unknown."""
+    notes: set[str]
+    """What could not be read, each `code: path`."""
 
     def children(self, directory: Entry) -> Iterable[tuple[bytes, Entry]]:
         """Return names and entries of a directory, in byte order of the names, each name once."""
@@ -75,6 +77,14 @@ class Tree(Protocol):
     def bytes_read(self) -> int:
         """Return how many bytes of the image were read so far."""
         ...
+
+
+def shown(path: Path) -> str:
+    """Return a path for people and for facts: ASCII, nothing in it that a terminal obeys."""
+    return "".join(
+        character if 32 <= ord(character) < 127 else f"\\x{ord(character):02x}"  # noqa: PLR2004  printable ASCII
+        for character in b"/".join(path).decode("latin-1")
+    )
 
 
 def check_name(name: bytes) -> bytes:

@@ -2,7 +2,8 @@
 """The parent's side of the disposable worker: one sandboxed process per image, its answer believed only after checks.
 
 Nothing here reads the image: the parent starts the process, passes the descriptor, waits within bounds, hashes the
-layer that came out and names it. What the process says is bounded, decoded into fixed types and checked against the layer.
+layer that came out and names it. What the process says is bounded, decoded into fixed types and
+checked against the layer.
 """
 
 from __future__ import annotations
@@ -219,10 +220,19 @@ def _task(job: Job, answers: int) -> Task:
         layer=job.layer,
         answers=answers,
         bounds=job.bounds,
-        uid=(OWN_UID if job.uid is None else job.uid) if os.geteuid() == 0 else None,
+        uid=_uid(job),
         program=program,
         why_no_program=why,
     )
+
+
+def _uid(job: Job) -> int | None:
+    """Return the uid the worker takes: the one given, a sandbox directory's owner (who may read it), or its own."""
+    if os.geteuid() != 0:
+        return None
+    if job.uid is None and job.verb == "extract" and _is_directory(job.image):
+        return os.fstat(job.image).st_uid or OWN_UID
+    return OWN_UID if job.uid is None else job.uid
 
 
 def _end(process: subprocess.Popen[bytes], patience: float) -> None:
