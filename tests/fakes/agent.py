@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from sifgate.agent import memo
 from sifgate.agent.wiring import Agent
 from sifgate.audit.record import AuditRecord
 from sifgate.client import Client
@@ -155,5 +156,5 @@ def eventually(holds: Callable[[], Any], seconds: float = 10.0) -> Any:
 def settled_file(path: Path, content: bytes) -> Path:
     """Write a file, and wait until it is old enough for its identity to be believed."""
     path.write_bytes(content)
-    eventually(lambda: time.time_ns() - path.stat().st_ctime_ns > 2_100_000_000)
+    eventually(lambda: time.time_ns() - path.stat().st_ctime_ns > memo.YOUNG_LOCAL_NS + 50_000_000)
     return path

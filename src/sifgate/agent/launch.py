@@ -151,7 +151,7 @@ class Launches:
             stand=_stand(found.footing),
             latency_ms=(time.monotonic() - session.arrived) * 1000,
             outcome=outcome,
-            kept_by="" if found.decision == found.own else "server",
+            kept_by="" if found.decision is found.own or found.decision == found.own else "server",
         )
 
     def _standing(self, footing: Footing) -> Promise[Standing]:

@@ -148,8 +148,9 @@ class Shipper:
     def _skip_if_too_much(self, descriptor: int) -> None:
         waiting = os.fstat(descriptor).st_size - self.cursor.offset
         while waiting > self._spool_bytes:
-            block = os.pread(descriptor, min(CHUNK, waiting - self._spool_bytes + CHUNK // 2), self.cursor.offset)
-            end = block.rfind(b"\n") + 1 or len(block)
+            excess = min(CHUNK, waiting - self._spool_bytes)
+            block = os.pread(descriptor, excess + CHUNK, self.cursor.offset)
+            end = block.find(b"\n", excess - 1) + 1
             if not end:
                 return
             self.cursor.skipped += block.count(b"\n", 0, end)

@@ -3,14 +3,22 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sifgate.agent import memo
 from tests.fakes.agent import RunningAgent, write_policy
 from tests.fakes.server import FakeServer
+
+
+@pytest.fixture(autouse=True)
+def quick_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files count as settled after a quarter of a second, so that no test waits for two."""
+    monkeypatch.setattr(memo, "YOUNG_LOCAL_NS", 250_000_000)
 
 
 @pytest.fixture
@@ -24,12 +32,12 @@ def server(tmp_path: Path) -> Iterator[FakeServer]:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A place for one agent's files, with a policy that blocks what is exploited and fixable."""
-    place = tmp_path / "root"
-    place.mkdir(mode=0o755)
-    write_policy(place)
-    return place
+def root() -> Iterator[Path]:
+    """A place for one agent's files, short enough for a socket, with a policy that blocks what is exploited and fixable."""
+    with tempfile.TemporaryDirectory(prefix="sg-") as place:
+        Path(place).chmod(0o755)
+        write_policy(Path(place))
+        yield Path(place)
 
 
 @pytest.fixture
