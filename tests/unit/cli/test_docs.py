@@ -75,7 +75,8 @@ def test_commands_in_the_documentation_exist() -> None:
     """Every `sifgate VERB` that is shown can be typed."""
     known = {verb.name for verb in VERBS}
     for page in ("operations.md", "concepts.md", "policy.md"):
-        shown = re.findall(r"^(?:\$ )?sifgate ([a-z]+)", text(page), re.MULTILINE)
+        blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text(page), re.DOTALL))
+        shown = re.findall(r"^(?:\$ )?sifgate ([a-z]+)", blocks, re.MULTILINE)
         shown += re.findall(r"`sifgate ([a-z]+)\b(?! listening)", text(page))
         assert set(shown) <= known, page
 
