@@ -263,10 +263,7 @@ class Lexer:
         if self._text.startswith(("<(", ">("), self._at):
             self._at += 2
             return self._push(frame, ")", substitution=True)
-        end = self._match(_REDIRECT)
-        if end == self._at:  # a lone `&`: ended above
-            end += 1
-        self._at = end
+        self._at = self._match(_REDIRECT)
         frame.skip = True
         return None
 

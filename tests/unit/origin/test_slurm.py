@@ -119,6 +119,15 @@ def test_the_runtime_is_found_behind_what_starts_it(prefix: str) -> None:
         "time -p apptainer exec x.sif ls",
         "! apptainer exec x.sif ls",
         "trap 'rm -f t' EXIT; apptainer exec x.sif ls",
+        "apptainer exec --env 'A=b' \\x.sif ls",
+        'apptainer exec --env "A=\\"b\\" \\c" "x.sif" ls',
+        "test $# -gt 0 && apptainer exec x.sif $? $!",
+        "apptainer exec x.sif ls; cat <<EOF\nnever ended",
+        "busybox sh -c 'apptainer exec x.sif ls'",
+        "echo a; echo b & apptainer exec x.sif ls >& out",
+        "echo ${A/b/c} $; apptainer exec x.sif ls",
+        "watch 'apptainer exec x.sif ls'",
+        "bash <<EOF\napptainer exec x.sif ls\nEOF",
     ],
 )
 def test_a_shells_text_is_read(text: str) -> None:
@@ -163,6 +172,10 @@ def test_arguments_of_a_shell_are_put_in() -> None:
         "apptainer exec x.sif 'ls",
         "apptainer exec ${I ls",
         "$(apptainer",
+        "apptainer exec " + "$(" * 100,
+        "a " + "bash x " * 100 + "apptainer",
+        "apptainer exec x$# ls",
+        "apptainer oci run id",
     ],
 )
 def test_what_only_the_shell_knows_is_unknown(text: str) -> None:
