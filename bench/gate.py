@@ -26,18 +26,20 @@ SIFGATE = Path(sys.executable).with_name("sifgate")
 
 
 @contextmanager
-def gate(policy: str) -> Iterator[Layout]:
-    """Run a gate with `policy` until the block ends; yields where its files are. Nobody has seen any image yet."""
-    root = Path(tempfile.mkdtemp(prefix="b"))
+def gate(policy: str, root: Path | None = None) -> Iterator[Layout]:
+    """Run a gate with `policy` until the block ends, below `root` or a directory of its own; no image is known to it."""
+    mine = root is None
+    root = root or Path(tempfile.mkdtemp(prefix="b"))
     root.chmod(0o755)
-    (root / "etc").mkdir()
+    (root / "etc").mkdir(exist_ok=True)
     (root / "etc/policy.yaml").write_text(policy)
     try:
         _sifgate(root, "up", "--cache", str(cache_root()))
         yield Layout(Places.under(root))
     finally:
         _sifgate(root, "down")
-        shutil.rmtree(root)
+        if mine:
+            shutil.rmtree(root)
 
 
 def clair_of(layout: Layout) -> Clair:

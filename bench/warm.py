@@ -29,9 +29,9 @@ from sifgate.agent.cache import Cache, digest_of
 from sifgate.agent.identity import identify
 from sifgate.agent.memo import Memo, boot_id
 from sifgate.agent.mounts import Mounts
-from sifgate.image.slim import VERSION as SLIM_VERSION
 from sifgate.client import Client
 from sifgate.config import AgentSettings
+from sifgate.image.slim import VERSION as SLIM_VERSION
 from sifgate.model.finding import Finding, Severity
 from sifgate.model.verdict import Coverage, Generation, ScanState, Verdict
 
