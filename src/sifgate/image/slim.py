@@ -106,7 +106,8 @@ class Selection:
             names = dict(entries)
             self._take(path, b"status", names[b"status"], "dpkg", _LONGEST_TEXT)
             info = (*path, b"info")
-            self.chosen[info] = Chosen(Kind.DIRECTORY, names[b"info"])
+            if (*path, b"status") in self.chosen:
+                self.chosen[info] = Chosen(Kind.DIRECTORY, names[b"info"])
         if base == b"status.d":
             self._distroless(path, entries)
         if base.endswith(b".dist-info"):
