@@ -16,11 +16,11 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import _socket  # noqa: E402 - after the path of the installed client
-import struct  # noqa: E402
+import _socket
+import struct
 
-from sifgate.client import Client  # noqa: E402
-from sifgate.errors import SifgateError  # noqa: E402
+from sifgate.client import Client
+from sifgate.errors import SifgateError
 
 OPEN_LIMIT = 3.0
 """Seconds that opening the image may take; a dead file server is not waited for."""
@@ -65,7 +65,9 @@ def declared(environment: os._Environ[str]) -> list[tuple[str, bytes]]:
             fields.append(("env", os.fsencode(f"{name}={value}")))
     line = decoded(environment.get("SPANK_SIFGATE_ARGV", ""))
     fields += [("arg", word) for word in line.split(b"\0")[:-1]]
-    cwd = decoded(environment.get("SPANK_SIFGATE_CWD", "")) or os.fsencode(environment.get("SLURM_JOB_WORK_DIR", ""))
+    cwd = decoded(environment.get("SPANK_SIFGATE_CWD", "")) or os.fsencode(
+        environment.get("SLURM_JOB_WORK_DIR", "")
+    )
     if fields and cwd.startswith(b"/"):
         fields.append(("cwd", cwd))
     return fields
@@ -111,7 +113,9 @@ def _open_and_send(link: _socket.socket, path: bytes, cwd: bytes) -> None:
             os.initgroups(os.environ["SLURM_JOB_USER"], gid)
             os.setresgid(gid, gid, gid)
             os.setresuid(uid, uid, uid)
-        image = os.open(os.path.join(cwd or b"/", path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        image = os.open(
+            os.path.join(cwd or b"/", path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        )
     except (OSError, ValueError, KeyError) as error:
         link.send(b"%d" % (getattr(error, "errno", None) or 22))
         return

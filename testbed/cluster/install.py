@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from testbed.headers import obtain_headers
 from testbed.errors import TestbedError
+from testbed.headers import obtain_headers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGINDIR = "usr/lib/x86_64-linux-gnu/slurm-wlm"

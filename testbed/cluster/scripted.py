@@ -18,10 +18,13 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sifgate import wire
 from sifgate.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing from Python 3.11 on
 
 Step = tuple[Any, ...]
 
@@ -39,7 +42,7 @@ class ScriptedAgent:
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def __enter__(self) -> ScriptedAgent:
+    def __enter__(self) -> Self:
         self._listener.bind(str(self.path))
         self.path.chmod(0o666)
         self._listener.listen(128)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from testbed.cluster.scripted import ScriptedAgent, Step
 
 from sifgate import wire
-from testbed.cluster.scripted import ScriptedAgent
 
 pytestmark = pytest.mark.native
 Talk = Callable[..., dict[str, str]]
@@ -36,8 +36,13 @@ def test_a_decision_is_taken_as_it_is(tmp_path: Path, talk: Talk) -> None:
     with ScriptedAgent(tmp_path / "s", script):
         said = talk(tmp_path / "s", "door=spank", "arg=true")
     assert said == {
-        **{"decided": "1", "action": "block", "once": "1", "reference": "7QX4-19"},
-        **{"opened": "", "failure": "", "notice": notice},
+        "decided": "1",
+        "action": "block",
+        "once": "1",
+        "reference": "7QX4-19",
+        "opened": "",
+        "failure": "",
+        "notice": notice,
     }
 
 
@@ -51,18 +56,28 @@ def test_the_image_is_opened_and_handed_over(tmp_path: Path, talk: Talk) -> None
 
 def test_an_image_that_cannot_be_opened_is_reported_by_its_errno(tmp_path: Path, talk: Talk) -> None:
     """The conversation goes on: the agent decides what a missing file means."""
-    script = [("open", "none.sif"), ("open", ""), ("open", "a\0b"), ("open", "x" * 5000), ("decide", "warn", {})]
+    script: list[Step] = [
+        ("open", "none.sif"),
+        ("open", ""),
+        ("open", "a\0b"),
+        ("open", "x" * 5000),
+        ("decide", "warn", {}),
+    ]
     with ScriptedAgent(tmp_path / "s", script) as agent:
         said = talk(tmp_path / "s", f"cwd={tmp_path}")
     assert (agent.opened, said["action"]) == ([("2", b""), ("22", b""), ("22", b""), ("22", b"")], "warn")
 
 
-def test_progress_is_shown_and_signs_of_life_are_not(tmp_path: Path, talk: Talk, driver: Callable[..., str]) -> None:
+def test_progress_is_shown_and_signs_of_life_are_not(
+    tmp_path: Path, talk: Talk, driver: Callable[..., str]
+) -> None:
     """A `wait` without text only restarts the clock."""
-    script = [("wait", ""), ("wait", "scanning x.sif"), ("decide", "allow", {})]
+    script: list[Step] = [("wait", ""), ("wait", "scanning x.sif"), ("decide", "allow", {})]
     with ScriptedAgent(tmp_path / "s", script):
         output = driver("converse", tmp_path / "s", "3000")
-    assert [line for line in output.splitlines() if line.startswith("progress=")] == ["progress=scanning x.sif"]
+    assert [line for line in output.splitlines() if line.startswith("progress=")] == [
+        "progress=scanning x.sif"
+    ]
 
 
 @pytest.mark.parametrize("size", [60_000, 65_536, 70_000, 1 << 20, 4_000_000])

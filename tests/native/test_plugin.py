@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from testbed.headers import SUITE_OF, obtain_headers
 
 pytestmark = pytest.mark.native
@@ -20,14 +19,23 @@ SYMBOLS = {"plugin_name", "plugin_type", "plugin_version", "spank_plugin_version
 def plugin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the plugin compiled against one series' headers."""
     out = tmp_path_factory.mktemp(f"plugin-{request.param}")
-    make = ["make", "-s", "-C", REPOSITORY / "plugin", f"OUT={out}", f"SLURM_INCLUDE={obtain_headers(request.param)}"]
+    make: list[str | Path] = [
+        "make",
+        "-s",
+        "-C",
+        REPOSITORY / "plugin",
+        f"OUT={out}",
+        f"SLURM_INCLUDE={obtain_headers(request.param)}",
+    ]
     subprocess.run(make, check=True)
     return out / "sifgate.so"
 
 
 def test_only_slurms_symbols_are_exported(plugin: Path) -> None:
     """Nothing of ours can collide with another plugin in the same process."""
-    listing = subprocess.run(["nm", "-D", "--defined-only", plugin], capture_output=True, text=True, check=True)
+    listing = subprocess.run(
+        ["nm", "-D", "--defined-only", plugin], capture_output=True, text=True, check=True
+    )
     assert {line.split()[-1] for line in listing.stdout.splitlines()} == SYMBOLS
 
 
@@ -40,7 +48,14 @@ def test_no_slurm_library_is_needed(plugin: Path) -> None:
 
 def test_missing_headers_are_named(tmp_path: Path) -> None:
     """Without headers `make` says what to install."""
-    make = ["make", "-s", "-C", REPOSITORY / "plugin", f"OUT={tmp_path}/out", f"SLURM_INCLUDE={tmp_path}/none"]
+    make: list[str | Path] = [
+        "make",
+        "-s",
+        "-C",
+        REPOSITORY / "plugin",
+        f"OUT={tmp_path}/out",
+        f"SLURM_INCLUDE={tmp_path}/none",
+    ]
     done = subprocess.run(make, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "libslurm-dev" in done.stderr

@@ -47,7 +47,12 @@ def test_the_wait_is_capped(tmp_path: Path, read: Read) -> None:
     "text",
     [
         *("", "sifgate-posture 2\nagent_unreachable block\n", "agent_unreachable block\n", "\0" * 100),
-        *(GOOD.replace("block", "perhaps"), GOOD.replace("2500", "soon"), GOOD.replace("2500", "-1"), "x" * 10_000),
+        *(
+            GOOD.replace("block", "perhaps"),
+            GOOD.replace("2500", "soon"),
+            GOOD.replace("2500", "-1"),
+            "x" * 10_000,
+        ),
         *(GOOD.replace("2500", ""), GOOD + "novalue\n"),
     ],
 )

@@ -13,15 +13,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-
 from testbed.cluster.scripted import ScriptedAgent
 
 pytestmark = pytest.mark.native
 REPOSITORY = Path(__file__).resolve().parents[2]
 JOB = {
-    **{"SLURM_JOB_ID": "42", "SLURM_JOB_UID": str(os.getuid()), "SLURM_JOB_GID": str(os.getgid())},
-    **{"SLURM_JOB_USER": "root", "SLURMD_NODENAME": "n1", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_JOB_NUM_NODES": "2"},
-    **{"SLURM_JOB_PARTITION": "debug", "SLURM_JOB_ACCOUNT": "lab"},
+    "SLURM_JOB_ID": "42",
+    "SLURM_JOB_UID": str(os.getuid()),
+    "SLURM_JOB_GID": str(os.getgid()),
+    "SLURM_JOB_USER": "root",
+    "SLURMD_NODENAME": "n1",
+    "SLURM_JOB_NODELIST": "n[1-2]",
+    "SLURM_JOB_NUM_NODES": "2",
+    "SLURM_JOB_PARTITION": "debug",
+    "SLURM_JOB_ACCOUNT": "lab",
 }
 
 
@@ -37,7 +42,16 @@ def installed(tmp_path: Path) -> Path:
 
 
 def _install(directory: Path, interpreter: str, *more: str) -> None:
-    make = ["make", "-s", "-C", REPOSITORY / "hooks/slurm", "install", f"PYTHON={interpreter}", "LIMIT=3", *more]
+    make: list[str | Path] = [
+        "make",
+        "-s",
+        "-C",
+        REPOSITORY / "hooks/slurm",
+        "install",
+        f"PYTHON={interpreter}",
+        "LIMIT=3",
+        *more,
+    ]
     places = [f"{name}={directory}" for name in ("LIBEXECDIR", "RUNDIR", "SYSCONFDIR")]
     subprocess.run([*make, *places], check=True)
 
@@ -45,14 +59,19 @@ def _install(directory: Path, interpreter: str, *more: str) -> None:
 def _run(installed: Path, more: Mapping[str, str] | None = None) -> float:
     """Run the prolog as slurmd does; return how long it took. Its status must be 0."""
     began = time.monotonic()
-    done = subprocess.run([installed / "prolog"], env={**JOB, **(more or {})}, capture_output=True, check=False)
+    done = subprocess.run(
+        [installed / "prolog"], env={**JOB, **(more or {})}, capture_output=True, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     return time.monotonic() - began
 
 
 def test_the_job_and_its_command_line_reach_the_agent(installed: Path) -> None:
     """Facts from slurmd, words from the job, decoded."""
-    words = {"SPANK_SIFGATE_ARGV": _coded(b"srun\0apptainer\0exec\0a b\nc.sif\0"), "SPANK_SIFGATE_CWD": _coded(b"/data")}
+    words = {
+        "SPANK_SIFGATE_ARGV": _coded(b"srun\0apptainer\0exec\0a b\nc.sif\0"),
+        "SPANK_SIFGATE_CWD": _coded(b"/data"),
+    }
     option = {"SPANK__SLURM_SPANK_OPTION_pyxis_container_image": "docker://x"}
     with ScriptedAgent(installed / "agent.sock", [("decide", "allow", {})]) as agent:
         _run(installed, {**words, **option})
@@ -62,7 +81,12 @@ def test_the_job_and_its_command_line_reach_the_agent(installed: Path) -> None:
     assert ask.every("env") == [b"SPANK__SLURM_SPANK_OPTION_pyxis_container_image=docker://x"]
     facts = {key: ask.text(key) for key in ("door", "job", "node", "nodes", "partition", "account", "cwd")}
     assert facts == {
-        **{"door": "prolog", "job": "42", "node": "n1", "nodes": "2", "partition": "debug", "account": "lab"},
+        "door": "prolog",
+        "job": "42",
+        "node": "n1",
+        "nodes": "2",
+        "partition": "debug",
+        "account": "lab",
         "cwd": "/data",
     }
 
@@ -76,7 +100,7 @@ def test_the_image_is_opened_with_the_jobs_ids(installed: Path) -> None:
     script = [("open", str(installed / "secret.sif")), ("open", str(installed / "own.sif")), ("open", "a\0b")]
     installed.chmod(0o755)
     for parent in installed.parents:
-        if parent.owner() == "root" and parent != Path("/tmp"):  # noqa: S108 - pytest's own directories
+        if parent.owner() == "root" and parent != Path("/tmp"):
             parent.chmod(parent.stat().st_mode | 0o055)
     user = {"SLURM_JOB_UID": "65534", "SLURM_JOB_GID": "65534", "SLURM_JOB_USER": "nobody"}
     with ScriptedAgent(installed / "agent.sock", [*script, ("decide", "allow", {})]) as agent:
@@ -90,7 +114,11 @@ HOSTILE = {
     "giant": {"SPANK_SIFGATE_ARGV": "A" * 100_000},
     "no end": {"SPANK_SIFGATE_ARGV": _coded(b"srun\0apptainer")},
     "relative cwd": {"SPANK_SIFGATE_ARGV": _coded(b"x\0"), "SPANK_SIFGATE_CWD": _coded(b"../..")},
-    "python's own variables": {"PYTHONPATH": "/nonexistent", "PYTHONSTARTUP": "/x", "PYTHONHOME": "/nonexistent"},
+    "python's own variables": {
+        "PYTHONPATH": "/nonexistent",
+        "PYTHONSTARTUP": "/x",
+        "PYTHONHOME": "/nonexistent",
+    },
     "no user": {"SLURM_JOB_UID": "nobody", "SPANK_SIFGATE_ARGV": _coded(b"x\0")},
 }
 
@@ -125,7 +153,9 @@ def test_a_missing_interpreter_harms_nothing(tmp_path: Path) -> None:
     assert _run(tmp_path) < 1.5
 
 
-@pytest.mark.parametrize("text", ["def main(:\n", "import nothing_of_that_name\n", "\0", "raise SystemExit(7)\n"])
+@pytest.mark.parametrize(
+    "text", ["def main(:\n", "import nothing_of_that_name\n", "\0", "raise SystemExit(7)\n"]
+)
 def test_a_broken_program_harms_nothing(installed: Path, text: str) -> None:
     """Syntax error, missing module, wrong exit: status 0."""
     (installed / "prolog.py").write_text(text)
@@ -172,8 +202,12 @@ def _slurm_commands(directory: Path) -> Path:
     return directory / "calls"
 
 
-@pytest.mark.parametrize(("node", "posture", "cancelled"), [("n1", "yes", True), ("n2", "yes", False), ("n1", "no", False)])
-def test_one_node_cancels_where_the_policy_wants_it(installed: Path, node: str, posture: str, cancelled: bool) -> None:  # noqa: FBT001 - the table's third column
+@pytest.mark.parametrize(
+    ("node", "posture", "cancelled"), [("n1", "yes", "cancelled"), ("n2", "yes", ""), ("n1", "no", "")]
+)
+def test_one_node_cancels_where_the_policy_wants_it(
+    installed: Path, node: str, posture: str, cancelled: str
+) -> None:
     """`prolog_refuse`: the first node notifies, sets AdminComment, cancels; others and other policies do nothing."""
     calls = _slurm_commands(installed)
     launcher = installed / "prolog"
@@ -190,11 +224,23 @@ def test_one_node_cancels_where_the_policy_wants_it(installed: Path, node: str, 
 
 @pytest.mark.parametrize(
     ("listed", "first"),
-    [("n1", "n1"), ("n1,n2", "n1"), ("n[1-3,7],m1", "n1"), ("n[01-03]", "n01"), ("r[1-2]c[5,7]", "r1c5"), ("", "")],
+    [
+        ("n1", "n1"),
+        ("n1,n2", "n1"),
+        ("n[1-3,7],m1", "n1"),
+        ("n[01-03]", "n01"),
+        ("r[1-2]c[5,7]", "r1c5"),
+        ("", ""),
+    ],
 )
 def test_the_first_node_of_a_host_list(listed: str, first: str) -> None:
     """Slurm's short form of host names."""
-    code = f"import sys; sys.argv=['x']; sys.path.insert(0, {str(REPOSITORY / 'hooks/slurm')!r}); import prolog; print(prolog.first_node({listed!r}))"
-    environment = {"PYTHONPATH": str(REPOSITORY / "src")}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    code = f"import prolog; print(prolog.first_node({listed!r}))"
+    environment = {
+        "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY / 'hooks/slurm'}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == first

@@ -34,7 +34,9 @@ def test_good_messages_are_written(driver: Callable[..., str]) -> None:
 def test_bad_messages_are_refused(driver: Callable[..., str]) -> None:
     """No bad vector is taken for a message."""
     lines = driver("decode", text="".join(f"{vector['hex']}\n" for vector in BAD)).splitlines()
-    assert dict(zip([vector["name"] for vector in BAD], lines, strict=True)) == {v["name"]: "bad" for v in BAD}
+    assert dict(zip([vector["name"] for vector in BAD], lines, strict=True)) == {
+        v["name"]: "bad" for v in BAD
+    }
 
 
 @pytest.mark.parametrize("cut", [1, 7, 11, 40])
