@@ -39,7 +39,7 @@ def name_and_aliases(name: str, links: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _same(others: list[str], name: str) -> list[str]:
-    """Return advisory identifiers that name the same thing: those of language ecosystems, which speak of one flaw each."""
+    """Return identifiers of the same flaw: advisories of language ecosystems speak of one flaw each."""
     if not name.startswith(("GHSA-", "PYSEC-", "GO-", "CVE-")):
         return []
     return [other for other in others if other.startswith(("GHSA-", "PYSEC-", "GO-"))]

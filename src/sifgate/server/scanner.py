@@ -14,13 +14,15 @@ import msgspec
 
 from sifgate.clair import schema
 from sifgate.clair.api import Clair, LayerSource
-from sifgate.clair.coverage import coverage_of
+from sifgate.clair.coverage import coverage_of, recognised
 from sifgate.clair.faults import NotIndexed
 from sifgate.clair.findings import findings_of
 from sifgate.clair.identifiers import cves
 from sifgate.errors import SifgateError
 from sifgate.model.verdict import Verdict
+from sifgate.server import canary
 from sifgate.server.advisories import Advisories
+from sifgate.server.canary import Canary
 from sifgate.server.handout import Handout
 from sifgate.store import verdicts
 from sifgate.store.database import Connection
@@ -52,6 +54,7 @@ class Scanner:
         self._handout = handout
         self._manifest_key = manifest_key
         self._clair_version = clair_version
+        self._canary = Canary(clair, handout, manifest_key)
         self._now = now
 
     def scan(self, fingerprint: str, advisories: Advisories) -> Verdict:
@@ -97,11 +100,17 @@ class Scanner:
         return msgspec.structs.replace(layer, indexed_under=index_state)
 
     def _judged(self, layer: Layer, report: schema.VulnerabilityReport, advisories: Advisories) -> Verdict:
+        findings = findings_of(report)
+        without = frozenset[tuple[str, str]]()
+        if not any(
+            finding.updater == canary.UPDATER for finding in findings
+        ):  # one finding shows that there are some
+            without = self._canary.without(recognised(report), advisories.operations)
         scan = assemble.Scan(
             fingerprint=layer.fingerprint,
             facts=layer.facts,
-            coverage=coverage_of(report, advisories.operations, layer.facts),
-            findings=findings_of(report),
+            coverage=coverage_of(report, advisories.operations, layer.facts, without=without),
+            findings=findings,
             clair_version=self._clair_version,
             index_state=layer.indexed_under,
         )

@@ -136,7 +136,8 @@ class Layers:
         """Write the bytes under the fingerprint's name, whole or not at all."""
         part = self._directory / f".part-{layer.fingerprint}-{os.getpid()}-{fd}"
         try:
-            with part.open("xb") as target, os.fdopen(os.dup(fd), "rb") as source:
+            own = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(own, "wb") as target, os.fdopen(os.dup(fd), "rb") as source:
                 source.seek(0)
                 shutil.copyfileobj(source, target, _PIECE)
                 target.flush()

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-
 from tests.fakes import clair as fakes
 from tests.integration.conftest import RunningEngine
 from tests.integration.server.site import Files, Site, own_schema, write_tokens

@@ -20,12 +20,12 @@ from typing import Any, TypeVar
 import msgspec
 import psycopg
 import requests
+from testbed.filetrees import Tree, write_tree
 
 from sifgate.image.worker import extract
 from sifgate.model.image import Extraction
 from sifgate.model.verdict import Verdict
 from sifgate.verdict import digest
-from testbed.filetrees import Tree, write_tree
 
 T = TypeVar("T")
 READY_SECONDS = 30.0
@@ -92,7 +92,11 @@ class Files(msgspec.Struct, frozen=True):
             "--manifest-key-file", self.manifest_key, "--state", self.state, "--tokens-file", self.tokens,
             "--poll", "0.5", "--clair-version", "v4.9.0",
         ]  # fmt: skip
-        for name, value in (("--clair-psk-file", self.psk), ("--clair-ca", self.clair_ca), ("--feeds", self.feeds)):
+        for name, value in (
+            ("--clair-psk-file", self.psk),
+            ("--clair-ca", self.clair_ca),
+            ("--feeds", self.feeds),
+        ):
             words += [name, value] if value else []
         return [str(word) for word in words]
 
@@ -137,7 +141,10 @@ class Site:
 
     def ask(self, method: str, path: str, *, role: str = "node", **options: Any) -> requests.Response:
         """Send a request with the token of a role (empty: none)."""
-        headers = {**({"Authorization": f"Bearer {TOKENS[role]}"} if role else {}), **options.pop("headers", {})}
+        headers = {
+            **({"Authorization": f"Bearer {TOKENS[role]}"} if role else {}),
+            **options.pop("headers", {}),
+        }
         return requests.request(
             method, self.url + path, headers=headers, verify=str(self.files.tls_cert), timeout=60, **options
         )

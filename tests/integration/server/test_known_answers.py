@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from testbed import filetrees
+from tests.integration.server.site import Site, slim_of
 
 from sifgate.model.finding import Finding
 from sifgate.model.verdict import EndOfLife, ScanState, Verdict
-from testbed import filetrees
-from tests.integration.server.site import Site, slim_of
 
 pytestmark = pytest.mark.engine
 
@@ -39,7 +39,9 @@ def names(verdict: Verdict) -> set[str]:
 def test_bullseye_sci(site: Site, tmp_path: Path) -> None:
     """371 CVEs, 1,122 pairs in 81 packages of 40 sources, two known to be exploited, support ended."""
     packages = [
-        package for package in filetrees.debian_packages("bullseye-sci") if package.name not in NOT_IN_THE_IMAGE
+        package
+        for package in filetrees.debian_packages("bullseye-sci")
+        if package.name not in NOT_IN_THE_IMAGE
     ]
     found = site.judged(slim_of(filetrees.debian_tree(tuple(packages), "11", "bullseye"), tmp_path))
     assert found.state is ScanState.KNOWN
@@ -105,6 +107,17 @@ def test_distributions_that_clair_does_not_know(site: Site, tmp_path: Path, tree
     assert not found.coverage.distribution
 
 
+def test_a_debian_release_without_advisories_is_unsupported(site: Site, tmp_path: Path) -> None:
+    """Debian's updater ran, but has nothing for this release: a canary shows it, and the image is not called clean."""
+    packages = [
+        package for package in filetrees.debian_packages("trixie-minbase") if package.name != "base-files"
+    ]
+    found = site.judged(slim_of(filetrees.debian_tree(tuple(packages), "99", "future"), tmp_path))
+    assert found.state is ScanState.UNSUPPORTED
+    assert found.detail == "no advisories are loaded for Debian GNU/Linux 99 (future)"
+    assert found.coverage.distribution
+
+
 def test_an_image_without_anything_is_unsupported(site: Site, tmp_path: Path) -> None:
     """No packages at all: nothing recognised is not clean."""
     found = site.judged(slim_of({"bin/true": b"#!/bin/sh\n"}, tmp_path))
@@ -113,10 +126,14 @@ def test_an_image_without_anything_is_unsupported(site: Site, tmp_path: Path) ->
 
 
 def test_old_wheels(site: Site, tmp_path: Path) -> None:
-    """requests 2.19.1 outside the distribution's Python: PYSEC-2018-28, with its fix decoded."""
+    """Package requests 2.19.1 outside the distribution's Python: PYSEC-2018-28, with its fix decoded."""
     found = site.judged(slim_of(filetrees.wheels(), tmp_path))
     (requests_one,) = [finding for finding in found.findings if "PYSEC-2018-28" in finding.aliases]
-    assert (requests_one.package, requests_one.version, requests_one.manager) == ("requests", "2.19.1", "python")
+    assert (requests_one.package, requests_one.version, requests_one.manager) == (
+        "requests",
+        "2.19.1",
+        "python",
+    )
     assert requests_one.vulnerability == "CVE-2018-18074"
     assert requests_one.fixed_version == "2.20.0"
     assert found.coverage.packages["python"] == 3
