@@ -8,9 +8,10 @@ import os
 import sys
 from pathlib import Path
 
+import msgspec
+
 from sifgate.audit.record import AuditRecord
 from sifgate.cli.conversation import (
-    Explanation,
     Fields,
     add_format,
     add_wait,
@@ -22,9 +23,8 @@ from sifgate.cli.conversation import (
     print_json,
     progress,
 )
-from sifgate.client import Client
 from sifgate.config import Places
-from sifgate.errors import ConfigError, ProtocolError, SifgateError
+from sifgate.errors import ConfigError, ProtocolError
 from sifgate.model.decision import Action
 from sifgate.origin.sighting import RawLaunch
 from sifgate.origin.slurm import sightings
@@ -40,6 +40,12 @@ examples:
 
 exit codes: 0 allowed (also with a warning), 1 refused, 2 usage or configuration, 3 could not decide
 """
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """What the agent adds to a decision when it is asked for `detail` (docs/protocol.md §1)."""
+
+    record: AuditRecord
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -93,12 +99,11 @@ def run(arguments: argparse.Namespace, places: Places) -> int:
     """Ask, show the answer; return 0 or 1 as a launch would fare."""
     image, command = split(arguments.words, arguments.argv)
     fields = command_fields(image, command) if command else image_fields(image)
-    fields.append(("deadline_ms", b"%d" % (arguments.wait * 1000)))
-    agent = client(places)
+    fields += [("deadline_ms", b"%d" % (arguments.wait * 1000)), ("detail", b"1")]
     with progress(f"checking {image or command[0]}") as wait:
-        answer = agent.ask(fields, deadline=arguments.wait, wait=wait)
+        answer = client(places).ask(fields, deadline=arguments.wait, wait=wait)
     action = _action(answer)
-    record = _record(agent, answer.text("reference"))
+    record = _record(answer)
     if arguments.format == "json":
         from sifgate.render.documents import check_document
 
@@ -117,15 +122,10 @@ def _action(answer: Message) -> Action:
         ) from error
 
 
-def _record(agent: Client, reference: str) -> AuditRecord | None:
-    """Return the record of this decision; None where there is none or it cannot be had."""
-    if not reference:
-        return None
-    try:
-        body = agent.query("explain", [("reference", reference.encode())])
-        return decode(body, Explanation, "explain").record
-    except SifgateError:
-        return None
+def _record(answer: Message) -> AuditRecord | None:
+    """Return the record of this decision; None where the agent gives none."""
+    body = answer.first("body")
+    return decode(body, Detail, "check").record if body else None
 
 
 def _show(image: str, action: Action, answer: Message, record: AuditRecord | None) -> None:

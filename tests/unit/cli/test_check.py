@@ -16,6 +16,8 @@ from tests.unit.cli.conftest import Run
 
 from sifgate import wire
 from sifgate.audit.record import AuditRecord, ReasonLine
+from sifgate.cli.conversation import image_fields
+from sifgate.errors import Unresolved
 
 SCHEMA = json.loads(
     (Path(__file__).parents[3] / "src/sifgate/render/schemas/check.schema.json").read_text(encoding="utf-8")
@@ -42,11 +44,11 @@ def script(action: str, notice: str = "", reference: str = "7QX4-19") -> object:
     """Return the script of an agent that decides `action` and explains it."""
 
     def steps(message: wire.Message) -> Sequence[Step]:
-        if message.verb == "explain":
-            body = msgspec.json.encode({"record": RECORD, "standing": None})
-            return [("send", wire.encode("answer", [("body", body)]))]
         opening = [("open", message.text("path"))] if message.text("path") else []
-        return [*opening, ("wait", "reading"), ("decide", action, {"notice": notice, "reference": reference})]
+        fields = {"notice": notice, "reference": reference}
+        if reference:
+            fields["body"] = msgspec.json.encode({"record": RECORD, "decision": None}).decode()
+        return [*opening, ("wait", "reading"), ("decide", action, fields)]
 
     return steps
 
@@ -118,6 +120,15 @@ def test_a_command_that_starts_something_else_is_refused(root: Path, image: Path
         assert "hint" in done.err or "expected" in done.err
 
 
+def test_what_cannot_be_opened_is_unresolved(tmp_path: Path) -> None:
+    """Missing, unreadable and impossible names have one kind of error, with a hint."""
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("missing.sif", "loop", "a\0b"):
+        with pytest.raises(Unresolved) as caught:
+            image_fields(str(tmp_path / name))
+        assert caught.value.hint
+
+
 @pytest.mark.parametrize("name", ["missing.sif", "x" * 5000])
 def test_an_image_that_cannot_be_opened_is_exit_code_3(name: str, root: Path, sifgate: Run) -> None:
     """The agent is not bothered, the reason is said."""
@@ -146,9 +157,10 @@ def test_a_name_that_is_not_utf_8_reaches_the_agent(root: Path, tmp_path: Path, 
         [("send", b"garbage")],
         [("send", wire.encode("answer", [("body", b"{}")]))],
         [("decide", "maybe", {})],
+        [("decide", "allow", {"body": "{}"})],
         [("send", wire.encode("error", [("code", b"busy"), ("text", b"too many questions")]))],
     ],
-    ids=["hangs up", "garbage", "no decision", "no action", "refuses"],
+    ids=["hangs up", "garbage", "no decision", "no action", "no record", "refuses"],
 )
 def test_an_agent_that_gives_no_decision_is_exit_code_3(
     steps: list[Step], root: Path, image: Path, sifgate: Run
