@@ -32,12 +32,12 @@ if ! "$dir/bin/python" -c '' 2>/dev/null; then
 fi
 "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 
-# uv does not read pip's configuration: hand over a mirror that pip was told to use.
+# uv brings its own roots and does not read pip's configuration: use the system's certificates, and a mirror that pip was told to use.
 index=${PIP_INDEX_URL:-$("$dir/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
 if [ -n "$index" ]; then
     export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
 fi
-export UV_LINK_MODE="${UV_LINK_MODE:-copy}" UV_NO_PROGRESS="${CI:+1}" VIRTUAL_ENV="$dir"
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}" UV_LINK_MODE="${UV_LINK_MODE:-copy}" UV_NO_PROGRESS="${CI:+1}" VIRTUAL_ENV="$dir"
 [ -n "$UV_NO_PROGRESS" ] || unset UV_NO_PROGRESS
 
 "$dir/bin/uv" --no-config pip install --require-hashes --compile-bytecode -r "$lock"
