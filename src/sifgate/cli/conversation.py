@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,8 +39,28 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def client(places: Places) -> Client:
-    """Return the client of the agent of `places`."""
-    return Client(str(places.run / "agent.sock"), sign_of_life=SIGN_OF_LIFE)
+    """Return the client of the agent of `places`; for a user without one, of the machine's."""
+    own = places.run / "agent.sock"
+    if os.geteuid() != 0 and places == Places.here():
+        own = choose(own, Places.of_system().run / "agent.sock")
+    return Client(str(own), sign_of_life=SIGN_OF_LIFE)
+
+
+def choose(own: Path, machine: Path) -> Path:
+    """Return the socket to ask: the user's own agent if it listens, else the machine's, which judges his launches."""
+    if own.exists() and listens(own):
+        return own
+    return machine if machine.exists() or not own.exists() else own
+
+
+def listens(path: Path) -> bool:
+    """Return whether somebody accepts connections at a socket; a killed agent leaves one behind."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:

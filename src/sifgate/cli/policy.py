@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace, places: Places) -> int:
 
 
 def _validate(arguments: argparse.Namespace, places: Places) -> int:
-    path = arguments.file or places.etc / "policy.yaml"
+    path = arguments.file or in_force(places)
     if not path.is_file():
         raise ConfigError(f"{path}: no such policy file", hint="`sifgate policy validate FILE` names one")
     try:
@@ -85,6 +85,13 @@ def _validate(arguments: argparse.Namespace, places: Places) -> int:
     else:
         print(f"{path}: valid: {_words(policy)}")
     return ALLOWED
+
+
+def in_force(places: Places) -> Path:
+    """Return where the policy in force is: the machine's for a user who has none of his own."""
+    own = places.etc / "policy.yaml"
+    machine = Places.of_system().etc / "policy.yaml"
+    return machine if places == Places.here() and not own.exists() else own
 
 
 def _facts(policy: Policy) -> dict[str, object]:
