@@ -67,7 +67,18 @@ def test_the_menu_names_every_verb_and_exit_code(sifgate: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("frobnicate",), ("scan",), ("scan", "a", "b"), ("check",), ("check", "a", "b")]
+    "words",
+    [
+        (),
+        ("frobnicate",),
+        ("scan",),
+        ("scan", "a", "b"),
+        ("check",),
+        ("check", "a", "b"),
+        ("policy",),
+        ("audit", "query", "--since", "soon"),
+        ("completion", "fish"),
+    ],
 )
 def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], sifgate: Run) -> None:
     """Nothing is asked of anybody on wrong usage."""
