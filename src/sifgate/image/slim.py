@@ -268,15 +268,14 @@ class Selection:
 
     def _drop_pointless_links(self) -> None:
         """Leave out symlinks to directories of which nothing is in the layer."""
-        above = {
-            path[:depth]
-            for path, each in self.chosen.items()
-            if each.kind is not Kind.SYMLINK
-            for depth in range(len(path) + 1)
-        }
-        for path, each in list(self.chosen.items()):
-            if each.kind is Kind.SYMLINK and tuple(each.target[1:].split(b"/")) not in above:
-                del self.chosen[path]
+        dropped = True
+        while dropped:
+            above = {path[:depth] for path in self.chosen for depth in range(len(path) + 1)}
+            dropped = False
+            for path, each in list(self.chosen.items()):
+                if each.kind is Kind.SYMLINK and tuple(each.target[1:].split(b"/")) not in above:
+                    del self.chosen[path]
+                    dropped = True
 
     def _drop_colliding(self) -> None:
         """Leave out members whose names Clair cannot tell apart: it shows bytes that are no UTF-8 as escapes."""
