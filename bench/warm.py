@@ -65,7 +65,9 @@ def verdict() -> Verdict:
         fingerprint=FINGERPRINT,
         state=ScanState.KNOWN,
         findings=findings,
-        coverage=Coverage(distribution="Debian GNU/Linux 11 (bullseye)", advisories=True, packages={"dpkg": 333}),
+        coverage=Coverage(
+            distribution="Debian GNU/Linux 11 (bullseye)", advisories=True, packages={"dpkg": 333}
+        ),
         generation=Generation(id="bench"),
         scanned_at="2026-01-01T00:00:00Z",
     )
@@ -183,7 +185,10 @@ class Shims:
 
 def _quantiles(latencies: list[float]) -> dict[str, float]:
     ordered = sorted(latencies)
-    at = lambda share: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 3)  # noqa: E731
+
+    def at(share: float) -> float:
+        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 3)
+
     return {"p50_ms": at(0.50), "p99_ms": at(0.99), "max_ms": at(1.0), "launches": len(ordered)}
 
 
@@ -216,7 +221,10 @@ def _burst(path: str, image: Path, expected: bytes, size: int) -> dict[str, floa
         totals.append(time.perf_counter() - begin)
         time.sleep(0.2)
     totals.sort()
-    return {"all_answered_ms": round(totals[len(totals) // 2] * 1000, 1), "worst_ms": round(totals[-1] * 1000, 1)}
+    return {
+        "all_answered_ms": round(totals[len(totals) // 2] * 1000, 1),
+        "worst_ms": round(totals[-1] * 1000, 1),
+    }
 
 
 def _measure(policy: str, expected: bytes) -> dict[str, Any]:

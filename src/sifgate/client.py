@@ -7,11 +7,10 @@ Python ≥ 3.9. Judges nothing: asks, opens what it is told to open with its own
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 import time
-
-import _socket
 
 from sifgate import wire
 from sifgate.errors import AgentRefused, AgentUnreachable, ProtocolError
@@ -29,7 +28,7 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 def open_image(path: bytes, cwd: bytes) -> int:
     """Return a read-only descriptor of `path`, taken from `cwd` where relative; raises OSError."""
-    return os.open(os.path.join(cwd or b".", path), _OPEN_FLAGS)
+    return os.open(os.path.join(cwd or b".", path), _OPEN_FLAGS)  # noqa: PTH118 - no pathlib on the hot path
 
 
 class Client:

@@ -27,7 +27,9 @@ class Places(msgspec.Struct, frozen=True):
     @classmethod
     def under(cls, root: Path) -> Places:
         """Return the places below one directory (`--root DIR`)."""
-        return cls(etc=root / "etc", run=root / "run", state=root / "state", log=root / "log", cache=root / "cache")
+        return cls(
+            etc=root / "etc", run=root / "run", state=root / "state", log=root / "log", cache=root / "cache"
+        )
 
     @classmethod
     def of_system(cls) -> Places:
@@ -98,10 +100,20 @@ class AgentSettings(msgspec.Struct, frozen=True):
     """The node's daemon."""
 
     worker_uid: int = -1
-    """User id of the sandboxed worker; −1: the one of `nobody` when root, else the agent's own."""
+    """User id of the sandboxed worker; -1: one of its own when root, else the agent's."""
     workers: int = 2
     """Images read at the same time."""
-    file_systems: tuple[str, ...] = ("ext4", "xfs", "btrfs", "f2fs", "tmpfs", "zfs", "overlay", "squashfs", "erofs")
+    file_systems: tuple[str, ...] = (
+        "ext4",
+        "xfs",
+        "btrfs",
+        "f2fs",
+        "tmpfs",
+        "zfs",
+        "overlay",
+        "squashfs",
+        "erofs",
+    )
     """Local file systems whose file identities are believed; never FUSE, whatever stands here."""
     network_file_systems: tuple[str, ...] = ("nfs", "lustre", "beegfs", "gpfs", "ceph")
     """File systems whose files are known by mount source and file handle."""

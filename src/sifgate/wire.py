@@ -7,12 +7,11 @@ little of it: the Slurm prolog imports this on Python ≥ 3.9.
 
 from __future__ import annotations
 
+import _socket
 import errno
 import fcntl
 import os
 import struct
-
-import _socket
 
 from sifgate.errors import ProtocolError
 
@@ -180,7 +179,9 @@ def _send_packet(connection: _socket.socket, data: bytes, descriptors: Sequence[
     connection.sendmsg([data], [(_socket.SOL_SOCKET, _SCM_RIGHTS, rights)], flags)
 
 
-def receive(connection: _socket.socket, *, limit: int = MESSAGE_LIMIT, flags: int = 0) -> tuple[bytes, list[int]]:
+def receive(
+    connection: _socket.socket, *, limit: int = MESSAGE_LIMIT, flags: int = 0
+) -> tuple[bytes, list[int]]:
     """Return the bytes of the next message (empty: the peer has closed) and the descriptors that came with it.
 
     The caller owns the descriptors. Raises ProtocolError, after closing all of them, for a packet over the limit, for
@@ -188,19 +189,17 @@ def receive(connection: _socket.socket, *, limit: int = MESSAGE_LIMIT, flags: in
     socket does.
     """
     data, descriptors, happened = receive_packet(connection, flags)
-    try:
-        if happened & (_socket.MSG_TRUNC | _socket.MSG_CTRUNC):
-            raise ProtocolError("packet too large, or too many descriptors")
-        if data != _MEMFD:
-            return data, descriptors
-        if len(descriptors) != 1:
-            raise ProtocolError(f"memfd with {len(descriptors)} descriptors (expected 1)")
-        data = unseal(descriptors[0], limit=limit)
-    except ProtocolError:
+    if happened & (_socket.MSG_TRUNC | _socket.MSG_CTRUNC):
         close_all(descriptors)
-        raise
-    close_all(descriptors)
-    return data, []
+        raise ProtocolError("packet too large, or too many descriptors")
+    if data != _MEMFD:
+        return data, descriptors
+    try:
+        return unseal(*descriptors, limit=limit), []
+    except TypeError:
+        raise ProtocolError(f"memfd with {len(descriptors)} descriptors (expected 1)") from None
+    finally:
+        close_all(descriptors)
 
 
 def receive_packet(connection: _socket.socket, flags: int = 0) -> tuple[bytes, list[int], int]:

@@ -51,7 +51,7 @@ class Worker:
         """Workers wait here when `held`."""
         self.held = False
         self.error: Exception | None = None
-        self.on_run: Callable[[], None] = lambda: None
+        self.on_run: Callable[[], object] = lambda: None
 
     def __call__(self, descriptor: int) -> tuple[Extraction, int]:
         """Return the extraction and a descriptor of the layer."""

@@ -65,7 +65,7 @@ class LyingFileSystem:
             with contextlib.suppress(OSError):
                 os.write(self._device, _REPLY.pack(_REPLY.size + len(body), -number, unique) + body)
 
-    def _answer(self, opcode: int, node: int, body: bytes) -> tuple[int, bytes]:
+    def _answer(self, opcode: int, node: int, body: bytes) -> tuple[int, bytes]:  # noqa: PLR0911 - a table of replies
         if opcode == _INIT:
             return 0, struct.pack("<IIIIHHIIHHI28x", 7, 31, 65_536, 0, 12, 9, 65_536, 1, 0, 0, 0)
         if opcode == _LOOKUP:

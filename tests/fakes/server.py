@@ -8,6 +8,7 @@ import json
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -94,7 +95,7 @@ class FakeServer:
         self.token_file.chmod(0o600)
         self.verdicts: dict[str, bytes] = {}
         """Canonical bytes by fingerprint."""
-        self.finding = clean_verdict
+        self.finding: Callable[[str], Verdict] = clean_verdict
         """Makes the verdict of a layer that is uploaded."""
         self.scan_seconds = 0.0
         """How long a scan takes."""

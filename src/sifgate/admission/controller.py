@@ -51,7 +51,9 @@ async def _look(launch: LaunchEvent, ports: Ports, patience: float) -> Footing:
 
 
 def _bounded_pending(footing: Footing, launch: LaunchEvent, ports: Ports) -> Footing:
-    if footing.state is not ScanState.PENDING or ports.passes.take(launch.requester.uid, launch.reference.path):
+    if footing.state is not ScanState.PENDING or ports.passes.take(
+        launch.requester.uid, launch.reference.path
+    ):
         return footing
     return msgspec.structs.replace(footing, state=ScanState.PENDING_EXHAUSTED)
 

@@ -3,7 +3,7 @@
 
 ::
 
-    statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC)   never waits for a file server: the shim's open() has just asked it
+    statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC)   never waits for a file server: open() has just asked it
     fstatfs, name_to_handle_at                          may wait: never called from the loop
 """
 
@@ -62,7 +62,9 @@ def identify(descriptor: int) -> Identity:
     buffer = ctypes.create_string_buffer(256)
     if _statx(descriptor, b"", _AT_EMPTY_PATH | _AT_STATX_DONT_SYNC, mask, buffer) != 0:
         raise OSError(ctypes.get_errno(), "statx")
-    answered, mode, inode, size, ctime, ctime_ns, mtime, mtime_ns, major, minor, mount = _STATX.unpack_from(buffer)
+    answered, mode, inode, size, ctime, ctime_ns, mtime, mtime_ns, major, minor, mount = _STATX.unpack_from(
+        buffer
+    )
     unique = answered & _STATX_MNT_ID_UNIQUE != 0
     if not unique:
         mount = mount_id(descriptor)
@@ -98,7 +100,9 @@ def file_system_magic(descriptor: int) -> int:
 
 def file_handle(descriptor: int) -> bytes:
     """Return the file's handle, which names it for good on its file system; empty where it has none."""
-    buffer = ctypes.create_string_buffer(struct.pack("=Ii", _MAX_HANDLE, 0) + bytes(_MAX_HANDLE), 8 + _MAX_HANDLE)
+    buffer = ctypes.create_string_buffer(
+        struct.pack("=Ii", _MAX_HANDLE, 0) + bytes(_MAX_HANDLE), 8 + _MAX_HANDLE
+    )
     mount = ctypes.c_int(0)
     if _LIBC.name_to_handle_at(descriptor, b"", buffer, ctypes.byref(mount), _AT_EMPTY_PATH) != 0:
         return b""

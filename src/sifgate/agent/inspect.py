@@ -39,7 +39,14 @@ class Inspector:
     """Runs workers, so many at a time; called from threads."""
 
     def __init__(
-        self, memo: Memo, mounts: Mounts, cache: Cache, *, workers: int, extract_one: Extract | None = None, uid: int | None
+        self,
+        memo: Memo,
+        mounts: Mounts,
+        cache: Cache,
+        *,
+        workers: int,
+        extract_one: Extract | None = None,
+        uid: int | None,
     ) -> None:
         self.workers = workers
         self._memo = memo

@@ -23,8 +23,8 @@ from sifgate.model.launch import JobFacts
 FIELDS = ("partition", "account", "qos", "reservation")
 LIMIT = 4096
 """Jobs that are remembered; a node runs far fewer at a time."""
-SQUEUE_TIMEOUT = 2.0
-"""Seconds that Slurm's controller may take: a launch waits for it."""
+SQUEUE_TIMEOUT = 1.0
+"""Seconds that Slurm's controller may take: a launch waits for it, and its shim hears nothing meanwhile."""
 _FORMAT = "%P|%a|%q|%v"
 
 

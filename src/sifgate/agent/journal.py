@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
     lines: bytes
     """One line of JSON or more."""
-    count: int
+    records: int
     durable: bool
     """Whether the reply waits for the disk: it refuses."""
     send: Callable[[], None]
@@ -65,7 +65,9 @@ class Journal:
             self._next_look = now + LOOK_EVERY
             self.log.reopen_if_rotated()
         try:
-            self.log.append(b"".join([entry.lines for entry in entries]), sum(entry.count for entry in entries))
+            self.log.append(
+                b"".join([entry.lines for entry in entries]), sum(entry.records for entry in entries)
+            )
         except AuditError as error:
             self._alarm(entries, error)
             return

@@ -82,7 +82,8 @@ class PolicyHolder:
         except OSError as error:
             temporary.unlink(missing_ok=True)
             self.posture_problem = f"{self._posture}: {error.strerror or error}"
-            syslog.syslog(syslog.LOG_WARNING | syslog.LOG_DAEMON, f"sifgate: posture not written: {self.posture_problem}")
+            text = f"sifgate: posture not written: {self.posture_problem}"
+            syslog.syslog(syslog.LOG_WARNING | syslog.LOG_DAEMON, text)
 
 
 class Verdicts:
@@ -137,6 +138,11 @@ class Judge:
         return self.holder.policy.scan_wait
 
     @property
+    def reads_job(self) -> bool:
+        """Whether a decision may depend on the job's partition, account, QOS or reservation."""
+        return any(name.startswith("job.") for name in self.holder.policy.launch_fields)
+
+    @property
     def policy_digest(self) -> str:
         """Digest of the policy in force."""
         return self.holder.policy.digest
@@ -167,9 +173,8 @@ class Judge:
             return footing.standing
         verdict = self.verdicts.get(footing)
         if verdict is None:
-            return Standing(
-                state=ScanState.PENDING, detail="the node's copy of the verdict is gone", fingerprint=footing.fingerprint
-            )
+            detail = "the node's copy of the verdict is gone"
+            return Standing(state=ScanState.PENDING, detail=detail, fingerprint=footing.fingerprint)
         return Standing(
             state=footing.state,
             detail=footing.detail,
@@ -206,7 +211,9 @@ class Judge:
         return held[0]
 
     def _remember(self, key: Key, decision: Decision) -> None:
-        until = datetime.fromisoformat(decision.valid_until.replace("Z", "+00:00")).timestamp() if decision.valid_until else float("inf")
+        until = float("inf")
+        if decision.valid_until:
+            until = datetime.fromisoformat(decision.valid_until.replace("Z", "+00:00")).timestamp()
         with self._lock:
             self._decisions[key] = (decision, until)
             while len(self._decisions) > DECISIONS_LIMIT:
@@ -215,4 +222,3 @@ class Judge:
 
 def _line(error: object) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-

@@ -12,6 +12,7 @@ import msgspec
 from sifgate import wire
 from sifgate.admission.controller import Review, review
 from sifgate.admission.ports import Footing, Ports
+from sifgate.agent.jobs import Jobs
 from sifgate.agent.journal import Entry, Journal
 from sifgate.agent.judge import Judge
 from sifgate.agent.loop import Loop
@@ -28,7 +29,9 @@ from sifgate.model.launch import Door, JobFacts, LaunchEvent
 from sifgate.model.verdict import ScanState, Standing
 from sifgate.render.notice import notice, waiting
 
-LAUNCHING = frozenset({Door.SPANK, Door.WRAPPER, Door.APPTAINER_PLUGIN, Door.OCI_HOOK, Door.ENROOT_HOOK, Door.GUARD})
+LAUNCHING = frozenset(
+    {Door.SPANK, Door.WRAPPER, Door.APPTAINER_PLUGIN, Door.OCI_HOOK, Door.ENROOT_HOOK, Door.GUARD}
+)
 """Doors behind which something starts; through the others somebody only wants to know."""
 THROTTLE = 0.25
 """Seconds that an ask over the share is put off."""
@@ -50,6 +53,7 @@ class Launches:
         shares: FairShares,
         names: NameCache,
         journal: Journal,
+        jobs: Jobs,
         deadline: float,
     ) -> None:
         self.node = node
@@ -61,6 +65,7 @@ class Launches:
         self._shares = shares
         self._names = names
         self._journal = journal
+        self._jobs = jobs
         self._deadline = deadline
         self.decided: dict[str, int] = {action.word: 0 for action in Action}
         """Decisions since start, by action."""
@@ -81,7 +86,20 @@ class Launches:
             await self._pause(THROTTLE)
         uid = uid_of(message, peer)
         names = self._names.at_once(uid) or await self._names.of(uid)
-        return asker_of(message, peer, names, job_of(peer) if peer.uid else _NO_JOB)
+        asker = asker_of(message, peer, names, job_of(peer) if peer.uid else _NO_JOB)
+        if not asker.requester.trusted or asker.job.job_id <= 0:
+            return asker
+        if asker.door is Door.PROLOG:
+            self._jobs.learn(asker.job)
+            return asker
+        return msgspec.structs.replace(asker, job=await self._whole(asker.job))
+
+    async def _whole(self, job: JobFacts) -> JobFacts:
+        """Return the job's facts with those that its owner could have forged at this door (`sifgate.agent.jobs`)."""
+        known = self._jobs.complete(job)
+        if known is not None or not self._judge.reads_job:
+            return known or job
+        return await self._loop.offload(lambda: self._jobs.find_out(job))
 
     async def _answer(self, session: Session, message: wire.Message, *, patient: bool) -> None:
         asker = await self.asker(session, message)
@@ -134,7 +152,7 @@ class Launches:
         self._journal.add(
             Entry(
                 lines=b"".join([encode(line) for line in records]),
-                count=len(records),
+                records=len(records),
                 durable=action is Action.BLOCK,
                 send=lambda: session.finish("decision", fields),
                 unwritable=lambda: self._unwritable(session, found, record),
@@ -183,7 +201,9 @@ class Launches:
         else:
             promise.waiter = judged
 
-    def _would_have(self, footing: Footing, launch: LaunchEvent, decision: Decision, record: str) -> AuditRecord:
+    def _would_have(
+        self, footing: Footing, launch: LaunchEvent, decision: Decision, record: str
+    ) -> AuditRecord:
         return compose(
             record_id(time.time(), os.urandom(6)),
             now=time.time(),

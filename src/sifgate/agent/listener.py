@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import os
 import socket
@@ -12,8 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-
-import _socket
 
 from sifgate import fsguard, wire
 from sifgate.agent.loop import Loop
@@ -56,7 +55,9 @@ def _from_systemd() -> socket.socket | None:
         return None
     listening = socket.socket(fileno=_SD_LISTEN_FDS_START)
     if listening.family != socket.AF_UNIX or listening.type != socket.SOCK_SEQPACKET:
-        raise ConfigError("systemd's socket is not SOCK_SEQPACKET", hint="ListenSequentialPacket= in the socket unit")
+        raise ConfigError(
+            "systemd's socket is not SOCK_SEQPACKET", hint="ListenSequentialPacket= in the socket unit"
+        )
     listening.setblocking(False)
     os.set_inheritable(listening.fileno(), False)
     return listening
@@ -80,7 +81,13 @@ class Listener:
     """Accepts and counts."""
 
     def __init__(
-        self, listening: socket.socket, loop: Loop, verb_of: Callable[[str], Verb | None], *, total: int, per_user: int
+        self,
+        listening: socket.socket,
+        loop: Loop,
+        verb_of: Callable[[str], Verb | None],
+        *,
+        total: int,
+        per_user: int,
     ) -> None:
         self._listening = listening
         self._loop = loop

@@ -13,6 +13,7 @@ import itertools
 import os
 import select
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -36,6 +37,7 @@ class Loop:
         self._order = itertools.count()
         self._soon: deque[Callable[[], None]] = deque()
         self._wake = _wake_descriptor()
+        self._wake_lock = threading.Lock()
         self._pool = ThreadPoolExecutor(threads, "sifgate-work")
         self._quick = ThreadPoolExecutor(4, "sifgate-quick")
         self._running = False
@@ -59,7 +61,7 @@ class Loop:
     def soon(self, call: Callable[[], None]) -> None:
         """Call in the loop's thread as soon as it turns; the one method that other threads may use."""
         self._soon.append(call)
-        os.write(self._wake, _ONE)
+        self._ring()
 
     def offload(self, work: Callable[[], T], *, quick: bool = False) -> Promise[T]:
         """Return a promise of `work()`, done in a thread; `quick` work never queues behind the server or an image."""
@@ -85,15 +87,22 @@ class Loop:
     def stop(self) -> None:
         """End `run` after this turn; may be called from a signal handler."""
         self._running = False
-        with contextlib.suppress(OSError):
-            os.write(self._wake, _ONE)
+        os.write(self._wake, _ONE)
 
     def close(self) -> None:
         """Let go of threads and descriptors; work in threads is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._quick.shutdown(wait=True, cancel_futures=True)
         self._epoll.close()
-        os.close(self._wake)
+        with self._wake_lock:
+            os.close(self._wake)
+            self._wake = -1
+
+    def _ring(self) -> None:
+        """Wake the loop; a thread that outlives it must not write into whatever has its descriptor's number by then."""
+        with self._wake_lock:
+            if self._wake >= 0:
+                os.write(self._wake, _ONE)
 
     def _turn(self) -> None:
         for descriptor, events in self._epoll.poll(self._patience(), _BATCH):

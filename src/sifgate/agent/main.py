@@ -51,8 +51,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="sifgate agent", description="judges container launches on this node")
-    parser.add_argument("--root", default="", metavar="DIR", help="keep all files below one directory (for trials)")
+    parser = argparse.ArgumentParser(
+        prog="sifgate agent", description="judges container launches on this node"
+    )
+    parser.add_argument(
+        "--root", default="", metavar="DIR", help="keep all files below one directory (for trials)"
+    )
     return parser.parse_args(arguments)
 
 

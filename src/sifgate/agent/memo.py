@@ -18,7 +18,6 @@ import threading
 import time
 from collections import OrderedDict
 from pathlib import Path
-from typing import Union
 
 from sifgate.admission.ports import Footing
 from sifgate.agent.identity import Identity, ReadLease, file_handle, identify
@@ -30,7 +29,7 @@ LIMIT = 20_000
 """Files remembered; the least recently used go first."""
 
 Key = tuple[object, ...]
-Content = Union[str, Footing]
+Content = str | Footing
 """A fingerprint; or the state of a file that cannot be scanned, so that it is not tried at every launch."""
 
 
@@ -53,7 +52,7 @@ class Reading:
     def close(self) -> tuple[bool, float]:
         """Return whether the content stood still, and how many seconds its identity may be believed (0: not at all).
 
-        `float("inf")` where a lease proves that nobody could write; −1 stands for "the short life".
+        `float("inf")` where a lease proves that nobody could write; -1 stands for "the short life".
         """
         kept = self.lease.release() if self.lease else False
         still = identify(self.descriptor) == self.before

@@ -157,7 +157,9 @@ class Mounts:
             lines = self._utab.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return False
-        return any(f"SRC={mount.source} " in line and ("uhelper=" in line or "user=" in line) for line in lines)
+        return any(
+            f"SRC={mount.source} " in line and ("uhelper=" in line or "user=" in line) for line in lines
+        )
 
 
 def _unsafe_loop(source: str) -> str:

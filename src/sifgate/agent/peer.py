@@ -7,6 +7,7 @@ the cgroup that slurmstepd, not the user, has put it into.
 
 from __future__ import annotations
 
+import _socket
 import grp
 import os
 import pwd
@@ -17,8 +18,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import _socket
 
 from sifgate.agent.turns import Promise
 from sifgate.model.launch import JobFacts
@@ -74,7 +73,9 @@ def look_up(uid: int) -> Names:
         entry = pwd.getpwuid(uid)
     except KeyError:
         return Names("", ())
-    return Names(entry.pw_name, tuple(sorted(filter(None, map(_group, os.getgrouplist(entry.pw_name, entry.pw_gid))))))
+    return Names(
+        entry.pw_name, tuple(sorted(filter(None, map(_group, os.getgrouplist(entry.pw_name, entry.pw_gid)))))
+    )
 
 
 def _group(gid: int) -> str:
@@ -87,7 +88,9 @@ def _group(gid: int) -> str:
 class NameCache:
     """Names by uid; the loop never waits for a directory service."""
 
-    def __init__(self, offload: Callable[[Callable[[], Names]], Promise[Names]], look: Callable[[int], Names] = look_up) -> None:
+    def __init__(
+        self, offload: Callable[[Callable[[], Names]], Promise[Names]], look: Callable[[int], Names] = look_up
+    ) -> None:
         self._offload = offload
         self._look = look
         self._known: OrderedDict[int, tuple[Names, float]] = OrderedDict()

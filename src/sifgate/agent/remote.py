@@ -65,6 +65,10 @@ class _Busy(Exception):
     """The server is there and asks for a pause."""
 
 
+_RETRIES = stamina.RetryingCaller(attempts=3, timeout=10.0, wait_initial=0.05, wait_max=1.0)
+_PATIENT = _RETRIES.on((requests.ConnectionError, _Busy))
+
+
 class Remote:
     """The server behind one URL."""
 
@@ -75,7 +79,9 @@ class Remote:
         self.calls = 0
         self._local = threading.local()
 
-    def verdict(self, fingerprint: str, *, wait: float = 0.0, have: str = "") -> Fetched | Unchanged | Scanning | Missing:
+    def verdict(
+        self, fingerprint: str, *, wait: float = 0.0, have: str = ""
+    ) -> Fetched | Unchanged | Scanning | Missing:
         """Return what the server knows of a fingerprint, waiting up to `wait` seconds for a scan that runs.
 
         `have` is the digest of the verdict that the caller holds. Raises ServerUnreachable, ClairUnavailable.
@@ -136,7 +142,11 @@ class Remote:
             "decision": decision,
         }
         response, body = self._ask(
-            "POST", "/v1/steps", data=msgspec.json.encode(content), headers=_JSON, timeout=(CONNECT_TIMEOUT, 5.0)
+            "POST",
+            "/v1/steps",
+            data=msgspec.json.encode(content),
+            headers=_JSON,
+            timeout=(CONNECT_TIMEOUT, 5.0),
         )
         if response.status_code != requests.codes.ok:
             raise _complaint(response, body)
@@ -174,42 +184,29 @@ class Remote:
     ) -> tuple[requests.Response, bytes]:
         """Make one request, tried again where the server was away or busy; bounded, with jitter."""
         if not self.settings.url:
-            raise ServerUnreachable("no server is named", hint="set server.url in sifgate.yaml, or run `sifgate up`")
+            raise ServerUnreachable(
+                "no server is named", hint="set server.url in sifgate.yaml, or run `sifgate up`"
+            )
         self.calls += 1
+        options = {"params": params, "data": data, "headers": headers or {}, "timeout": timeout}
         try:
-            for attempt in stamina.retry_context(
-                on=(requests.ConnectionError, _Busy), attempts=3, timeout=10.0, wait_initial=0.05, wait_max=1.0
-            ):
-                with attempt:
-                    answer = self._once(method, path, params, data, headers or {}, timeout, limit)
+            answer = _PATIENT(self._once, method, path, limit, options)
         except (requests.RequestException, _Busy, OSError) as error:
             self.reachable = False
-            raise ServerUnreachable(f"{self.settings.url}: {_short(error)}", hint="is the server up?") from error
+            raise ServerUnreachable(
+                f"{self.settings.url}: {_short(error)}", hint="is the server up?"
+            ) from error
         self.reachable = True
         return answer
 
     def _once(
-        self,
-        method: str,
-        path: str,
-        params: dict[str, str] | None,
-        data: Any,
-        headers: dict[str, str],
-        timeout: tuple[float, float],
-        limit: int,
+        self, method: str, path: str, limit: int, options: dict[str, Any]
     ) -> tuple[requests.Response, bytes]:
-        if isinstance(data, _Envelope):
-            data.rewind()
-        with self._session().request(
-            method,
-            self.settings.url + path,
-            params=params,
-            data=data,
-            headers={**headers, "Authorization": f"Bearer {self._token()}"},
-            timeout=timeout,
-            allow_redirects=False,
-            stream=True,
-        ) as response:
+        if isinstance(options["data"], _Envelope):
+            options["data"].rewind()
+        options["headers"] = {**options["headers"], "Authorization": f"Bearer {self._token()}"}
+        url = self.settings.url + path
+        with self._session().request(method, url, allow_redirects=False, stream=True, **options) as response:
             body = _bounded(response, limit)
         if response.status_code == requests.codes.too_many_requests:
             raise _Busy("busy (429)")
@@ -229,7 +226,7 @@ class Remote:
 
 
 class _Envelope:
-    """Upload body: length of the head, head, layer; read in chunks by requests, which takes its length from `__len__`."""
+    """Upload body: length of the head, head, layer; requests reads it in chunks and takes its length from `__len__`."""
 
     def __init__(self, head: bytes, layer: int, size: int) -> None:
         self._head = len(head).to_bytes(8, "big") + head
@@ -297,7 +294,10 @@ def _error_of(body: bytes) -> dict[str, Any]:
 def _complaint(response: requests.Response, body: bytes) -> Exception:
     found = _error_of(body)
     message = str(found.get("message", ""))[:200] or str(response.reason)
-    if response.status_code == requests.codes.service_unavailable and found.get("code") == "clair_unavailable":
+    if (
+        response.status_code == requests.codes.service_unavailable
+        and found.get("code") == "clair_unavailable"
+    ):
         return ClairUnavailable(message)
     if response.status_code == requests.codes.unauthorized:
         return ServerUnreachable("the server refuses this node's token (401)", hint="renew server.token_file")

@@ -37,7 +37,7 @@ class Asker(msgspec.Struct, frozen=True):
 
 def uid_of(message: Message, peer: Peer) -> int:
     """Return the user that the launch is for; raises ProtocolError for a number that is none."""
-    return peer.uid if peer.uid else _bounded(message, "uid", 0, 2**32 - 2)
+    return peer.uid or _bounded(message, "uid", 0, 2**32 - 2)
 
 
 def asker_of(message: Message, peer: Peer, names: Names, cgroup_job: JobFacts) -> Asker:
@@ -47,7 +47,9 @@ def asker_of(message: Message, peer: Peer, names: Names, cgroup_job: JobFacts) -
         claimed = {key: message.text(key)[:_NAME_LIMIT] for key in _CLAIMS if message.first(key)}
         return Asker(Door.CLI, requester, cgroup_job, claimed)
     uid = uid_of(message, peer)
-    requester = Requester(uid, _bounded(message, "gid", -1, 2**32 - 2), names.user, names.groups, trusted=True)
+    requester = Requester(
+        uid, _bounded(message, "gid", -1, 2**32 - 2), names.user, names.groups, trusted=True
+    )
     door = _DOORS.get(message.text("door", "cli"))
     if door is None:
         raise ProtocolError(f"unknown door {message.text('door')!r}")
@@ -134,4 +136,4 @@ def _named(path: bytes, cwd: str) -> ImageReference:
     text = path.decode("utf-8", "surrogateescape")
     if not text.startswith("/") and not cwd.startswith("/"):
         return ImageReference(text, ReferenceKind.UNKNOWN)
-    return ImageReference(text, ReferenceKind.PATH, os.path.join(cwd, text))
+    return ImageReference(text, ReferenceKind.PATH, os.path.join(cwd, text))  # noqa: PTH118 - bytes as the user typed them; Path would drop `./` and `//`

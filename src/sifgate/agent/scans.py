@@ -71,10 +71,10 @@ class Scans:
         memo: Memo,
         cache: Cache,
         verdicts: Verdicts,
+        *,
         remote: Remote,
         inspector: Inspector,
         shares: FairShares,
-        *,
         refresh_after: float,
         stale_after: float,
     ) -> None:
@@ -94,7 +94,7 @@ class Scans:
         self._refreshing: set[str] = set()
         self._asking: dict[str, threading.Lock] = {}
         self._asking_lock = threading.Lock()
-        self.late: Late = lambda footing, launch, record: None
+        self.late: Late = _tell_nobody
         self.stopping = threading.Event()
         self.finished = 0
 
@@ -168,7 +168,7 @@ class Scans:
         self._loop.offload(work).waiter = over
 
     def _join(self, descriptor: int) -> Scan | None:
-        """Return the scan that reads exactly this content, or will: a young file may change under one that has begun."""
+        """Return the scan that reads exactly this content, or will; a young file may change under one that runs."""
         identity = identify(descriptor)
         scan = self._running.get(identity)
         if scan is None:
@@ -296,6 +296,11 @@ class Scans:
             return self._asking.setdefault(fingerprint, threading.Lock())
 
 
+def _tell_nobody(footing: Footing, launch: LaunchEvent, record: str) -> None:
+    """Stand in until somebody wants to be told."""
+    del footing, launch, record
+
+
 _OVER_SHARE = "this user's share of new images is used up for now"
 _UNREADABLE = Footing(state=ScanState.PENDING, detail="the server wants the layer again")
 
@@ -305,11 +310,14 @@ def _cause(cause: FailureCause, error: Exception, fingerprint: str) -> Footing:
 
 
 def _rejected(rejected: Rejected, fingerprint: str) -> Footing:
-    cause = UnscannableCause.BOUNDS if rejected.code in ("layer_too_large", "too_large") else UnscannableCause.MALFORMED
+    cause = (
+        UnscannableCause.BOUNDS
+        if rejected.code in ("layer_too_large", "too_large")
+        else UnscannableCause.MALFORMED
+    )
     return Footing(
         state=ScanState.UNSCANNABLE,
         unscannable=cause,
         detail=f"the server refuses the layer: {rejected.message}",
         fingerprint=fingerprint,
     )
-

@@ -7,13 +7,12 @@ the signs of life, and knows nothing of images or policy.
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
-
-import _socket
 
 from sifgate import wire
 from sifgate.agent.identity import Identity, check_received
@@ -29,13 +28,28 @@ IDLE_LIMIT = 10.0
 DESCRIPTORS_LIMIT = 32
 """Images of one conversation."""
 
+_MAX_ERRNO = 4096
+
 Verb = Callable[["Session", wire.Message], Coroutine[Promise[Any], None, None]]
 
 
 class Session:
     """One connection; used from the loop only."""
 
-    __slots__ = ("_busy", "_close", "_connection", "_opening", "_verb_of", "arrived", "closed", "descriptors", "heard", "identity", "peer", "spoke")
+    __slots__ = (
+        "_busy",
+        "_close",
+        "_connection",
+        "_opening",
+        "_verb_of",
+        "arrived",
+        "closed",
+        "descriptors",
+        "heard",
+        "identity",
+        "peer",
+        "spoke",
+    )
 
     def __init__(
         self,
@@ -120,9 +134,10 @@ class Session:
     def _opened(self, promise: Promise[int], message: wire.Message, descriptors: list[int]) -> None:
         self._opening = None
         if message.first("errno"):
-            wire.close_all(descriptors)
             number = message.number("errno")
-            promise.fail(Unresolved(f"cannot be opened: {os.strerror(number) if 0 < number < 4096 else number}"))  # noqa: PLR2004 - MAX_ERRNO
+            wire.close_all(descriptors)
+            why = os.strerror(number) if 0 < number < _MAX_ERRNO else str(number)
+            promise.fail(Unresolved(f"cannot be opened: {why}"))
             return
         self.descriptors += descriptors
         if len(descriptors) != 1:
@@ -138,7 +153,7 @@ class Session:
             promise.keep(descriptors[0])
 
     def look_after(self, now: float) -> None:
-        """Give a sign of life where the peer waits, give up where the agent has waited long enough."""
+        """Give a sign of life where the peer waits; give up where the agent waited long enough."""
         if self.awaited:
             if now - self.heard > IDLE_LIMIT:
                 self._timed_out()
@@ -146,7 +161,7 @@ class Session:
             self.wait()
 
     def _timed_out(self) -> None:
-        """Go on without the peer: an image that hangs when it is opened is `unresolved`, a silent peer is hung up on."""
+        """Go on without the peer: an image that hangs when opened is `unresolved`, a silent peer is hung up on."""
         if self._opening is None:
             self.refuse("timeout", "nothing was heard in time")
             return
@@ -205,7 +220,9 @@ class Session:
         self.refuse(code, text)
 
 
-_HUNG_UP = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EAGAIN, errno.ENOBUFS, errno.EBADF})
+_HUNG_UP = frozenset(
+    {errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EAGAIN, errno.ENOBUFS, errno.EBADF}
+)
 
 
 def _ended(_: None) -> None:

@@ -31,7 +31,9 @@ Offload = Callable[[Callable[[], Decision]], Promise[Decision]]
 class Steps:
     """Implements the port `Steps` of a review."""
 
-    def __init__(self, remote: Remote, scancel: Path, offload: Offload, run: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(
+        self, remote: Remote, scancel: Path, offload: Offload, run: Callable[[Callable[[], None]], object]
+    ) -> None:
         self._remote = remote
         self._scancel = scancel
         self._offload = offload
@@ -80,4 +82,6 @@ class Steps:
             problem = str(error)
         if problem:
             with contextlib.suppress(OSError):
-                syslog.syslog(syslog.LOG_ERR | syslog.LOG_DAEMON, f"sifgate: step {step} not ended: {problem}")
+                syslog.syslog(
+                    syslog.LOG_ERR | syslog.LOG_DAEMON, f"sifgate: step {step} not ended: {problem}"
+                )

@@ -67,7 +67,9 @@ class Promise(Generic[T]):
 
 
 def drive(
-    coroutine: Coroutine[Promise[Any], None, T], finish: Callable[[T], None], fail: Callable[[Exception], None]
+    coroutine: Coroutine[Promise[Any], None, T],
+    finish: Callable[[T], None],
+    fail: Callable[[Exception], None],
 ) -> None:
     """Run a coroutine until it waits or ends; go on when what it waits for is there; then call `finish` or `fail`."""
     try:

@@ -25,7 +25,19 @@ from sifgate.policy.suppress import partition
 
 QUERY_LIMIT = 1000
 """Records of one answer."""
-_FILTERS = ("user", "uid", "job", "action", "image", "cve", "since", "door", "state", "fingerprint", "outcome")
+_FILTERS = (
+    "user",
+    "uid",
+    "job",
+    "action",
+    "image",
+    "cve",
+    "since",
+    "door",
+    "state",
+    "fingerprint",
+    "outcome",
+)
 
 
 class Verbs:
@@ -125,7 +137,9 @@ class Verbs:
             session.refuse("usage", str(error))
             return
         found = await self._loop.offload(
-            lambda: query.find(self._log_path, lambda record: allowed(record) and wanted(record), limit=limit),
+            lambda: query.find(
+                self._log_path, lambda record: allowed(record) and wanted(record), limit=limit
+            ),
             quick=True,
         )
         _say(session, msgspec.json.encode(found))
@@ -141,10 +155,10 @@ class Verbs:
     async def _may_see(self, session: Session) -> Callable[[AuditRecord], bool]:
         uid = session.peer.uid
         if uid in (0, self._own_uid):
-            return lambda record: True
+            return _anything
         names = self._names.at_once(uid) or await self._names.of(uid)
         if self._audit_group and self._audit_group in names.groups:
-            return lambda record: True
+            return _anything
         return lambda record: record.uid == uid
 
     def _as_judged(self, record: AuditRecord) -> Any:
@@ -155,6 +169,11 @@ class Verbs:
         return self._judge.standing(known.footing)
 
 
+def _anything(record: AuditRecord) -> bool:
+    """Accept: root and the audit group see all records."""
+    del record
+    return True
+
+
 def _say(session: Session, body: bytes) -> None:
     session.finish("answer", [("body", body)])
-

@@ -6,7 +6,6 @@ from __future__ import annotations
 import grp
 import os
 import platform
-import pwd
 import socket
 import time
 from functools import partial
@@ -19,6 +18,7 @@ import psutil
 from sifgate import fsguard
 from sifgate.agent.cache import Cache
 from sifgate.agent.inspect import Extract, Inspector
+from sifgate.agent.jobs import Jobs
 from sifgate.agent.journal import Journal
 from sifgate.agent.judge import Judge, PolicyHolder, Verdicts
 from sifgate.agent.launch import Launches
@@ -71,7 +71,9 @@ class Agent:
         self.journal = Journal(self.log, self.loop)
         self.mounts = Mounts(own.file_systems, own.network_file_systems)
         self.memo = Memo(self.mounts, SLIM_VERSION, own.unleased_life)
-        self.cache = Cache(places.state / "agent" / "verdicts.sqlite", boot=boot_id(), limit_bytes=own.cache_bytes)
+        self.cache = Cache(
+            places.state / "agent" / "verdicts.sqlite", boot=boot_id(), limit_bytes=own.cache_bytes
+        )
         for key, fingerprint, end in self.cache.files():
             self.memo.restore(key, fingerprint, end)
         self.remote = Remote(settings.server)
@@ -92,9 +94,9 @@ class Agent:
             self.memo,
             self.cache,
             self.judge.verdicts,
-            self.remote,
-            self.inspector,
-            shares,
+            remote=self.remote,
+            inspector=self.inspector,
+            shares=shares,
             refresh_after=own.refresh_after,
             stale_after=own.stale_after,
         )
@@ -110,6 +112,7 @@ class Agent:
             shares=shares,
             names=names,
             journal=self.journal,
+            jobs=Jobs(own.scancel.with_name("squeue")),
             deadline=own.deadline,
         )
         self.verbs = Verbs(
@@ -239,12 +242,5 @@ def _group_id(settings: AuditSettings) -> int:
 
 
 def _worker_uid(configured: int) -> int | None:
-    """Return the user id of workers; None where only root could give them one."""
-    if os.geteuid() != 0:
-        return None
-    if configured >= 0:
-        return configured
-    try:
-        return pwd.getpwnam("nobody").pw_uid
-    except KeyError:
-        return 65_534
+    """Return the user id of workers; None where the worker is to choose, or only root could give them one."""
+    return configured if configured >= 0 and os.geteuid() == 0 else None

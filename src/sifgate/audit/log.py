@@ -12,6 +12,7 @@ import contextlib
 import os
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 from sifgate.errors import AuditError
 
@@ -112,7 +113,9 @@ class AuditLog:
             self._descriptor = descriptor
             self._identity = (found.st_dev, found.st_ino)
 
-    def _failed(self, why: str, error: OSError | None = None) -> None:
+    def _failed(self, why: str, error: OSError | None = None) -> NoReturn:
         self.failures += 1
         self.failing = True
-        raise AuditError(f"{self.path}: {why}", hint="free space, or see audit_unwritable in the policy") from error
+        raise AuditError(
+            f"{self.path}: {why}", hint="free space, or see audit_unwritable in the policy"
+        ) from error

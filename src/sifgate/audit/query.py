@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading the audit log back: newest first, filtered, bounded; lines that are torn or foreign are counted, never fatal."""
+"""Reading the audit log back: newest first, filtered, bounded; torn or foreign lines are counted, never fatal."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def backwards(path: Path) -> Iterator[bytes]:
 
 def rotated(path: Path) -> list[Path]:
     """Return the log and its uncompressed predecessors (`audit.jsonl.1`, `audit.jsonl-20260101`), newest first."""
-    older = [found for found in path.parent.glob(path.name + "[.-]*") if found.suffix not in (".gz", ".zst", ".xz")]
+    older = [
+        found for found in path.parent.glob(path.name + "[.-]*") if found.suffix not in (".gz", ".zst", ".xz")
+    ]
     older.sort(key=lambda found: found.stat().st_mtime, reverse=True)
     return [path, *older]
 
@@ -84,7 +86,7 @@ def by_reference(path: Path, reference: str, allowed: Callable[[AuditRecord], bo
 
 
 def matcher(filters: dict[str, str]) -> Callable[[AuditRecord], bool]:
-    """Return the test for a set of filters: `user`, `uid`, `job`, `action`, `image`, `cve`, `since` (ISO), `door`, `state`.
+    """Return the test for a set of filters (the keys of `_TESTS`), all of which must hold; `since` is an ISO time.
 
     An unknown filter or a bad number raises ValueError.
     """
@@ -107,8 +109,8 @@ _TESTS: dict[str, Callable[[str], Callable[[AuditRecord], bool]]] = {
     "image": lambda value: lambda record: value in record.image or value in record.path,
     "fingerprint": lambda value: lambda record: record.fingerprint.startswith(value),
     "since": lambda value: lambda record: record.time >= value,
-    "cve": lambda value: lambda record: any(
-        value in finding for reason in record.reasons for finding in reason.findings
+    "cve": lambda value: (
+        lambda record: any(value in finding for reason in record.reasons for finding in reason.findings)
     ),
 }
 

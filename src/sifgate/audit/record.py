@@ -52,7 +52,8 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """The code on the notice, such as `7QX4-19`."""
     schema: int = SCHEMA
     outcome: str = "decided"
-    """`decided`, or `would_have_blocked`: a verdict that came after the launch had passed as pending would have refused it."""
+    """`decided`; `asked`, where nothing was about to start; `would_have_blocked`, where a verdict that came after the
+    launch had passed as pending would have refused it."""
     of: str = ""
     """For `would_have_blocked`: the id of the launch's own record."""
     would_be: str = "allow"
@@ -115,7 +116,7 @@ class Stand(msgspec.Struct, frozen=True):
 
 
 def escape(text: str, limit: int = TEXT_LIMIT) -> str:
-    """Return `text` with control characters and surrogates as `\\xNN`/`\\uNNNN`, cut to `limit` characters."""
+    r"""Return `text` with control characters and surrogates as `\xNN`/`\uNNNN`, cut to `limit` characters."""
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     if text.isprintable():
@@ -127,13 +128,17 @@ def _escaped(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # noqa: PLR2004 - surrogate escapes of bytes 0x80 to 0xff
         return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - sizes of the escapes
+    if code <= 0xFF:  # noqa: PLR2004 - what \\x can say
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - what \\u can say
 
 
 @lru_cache(maxsize=256)
 def argv_lines(argv: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """Return argv escaped and cut to `ARGV_LIMIT` characters in all, and the SHA-256 of the whole (words ended by NUL)."""
-    digest = hashlib.sha256(b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in argv)).hexdigest()
+    """Return argv escaped and cut to `ARGV_LIMIT` characters in all, and the SHA-256 of all words, NUL after each."""
+    digest = hashlib.sha256(
+        b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in argv)
+    ).hexdigest()
     kept: list[str] = []
     left = ARGV_LIMIT
     for word in argv:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from sifgate.agent import memo
 from tests.fakes.agent import RunningAgent, write_policy
 from tests.fakes.server import FakeServer
+
+from sifgate.agent import memo
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def server(tmp_path: Path) -> Iterator[FakeServer]:
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """A place for one agent's files, short enough for a socket, with a policy that blocks what is exploited and fixable."""
+    """A place for one agent's files, short enough for a socket, with a policy that blocks the exploited and fixable."""
     with tempfile.TemporaryDirectory(prefix="sg-") as place:
         Path(place).chmod(0o755)
         write_policy(Path(place))

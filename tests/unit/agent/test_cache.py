@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 import zstandard
+from tests.fakes.agent import RunningAgent, eventually, settled_file
+from tests.fakes.server import FakeServer, bad_verdict, clean_verdict
 
 from sifgate.agent import cache as cache_module
 from sifgate.agent.cache import Cache, digest_of
 from sifgate.errors import UnsafeFile
 from sifgate.model.verdict import ScanState
-from tests.fakes.agent import RunningAgent, eventually, settled_file
-from tests.fakes.server import FakeServer, bad_verdict, clean_verdict
 
 FINGERPRINT = "ab" * 32
 Start = Callable[..., RunningAgent]

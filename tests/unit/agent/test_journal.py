@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.fakes.agent import RunningAgent, eventually, settled_file, write_policy
+from tests.fakes.server import FakeServer, bad_verdict
 
 from sifgate.agent.remote import Remote
 from sifgate.agent.shipper import Shipper
 from sifgate.audit.log import AuditLog
 from sifgate.config import AuditSettings, ServerSettings
 from sifgate.errors import AuditError, ServerUnreachable
-from tests.fakes.agent import RunningAgent, eventually, settled_file, write_policy
-from tests.fakes.server import FakeServer, bad_verdict
 
 Start = Callable[..., RunningAgent]
 UNWRITABLE = """\
@@ -36,9 +36,9 @@ def break_log(agent: RunningAgent) -> None:
     agent.agent.log.close()
 
 
-@pytest.mark.parametrize(("action", "expected"), [("allow", "allow"), ("warn", "warn"), ("block", "block")])
+@pytest.mark.parametrize("action", ["allow", "warn", "block"])
 def test_unwritable_log_follows_the_policy(
-    start: Start, root: Path, server: FakeServer, tmp_path: Path, action: str, expected: str
+    start: Start, root: Path, server: FakeServer, tmp_path: Path, action: str
 ) -> None:
     """No refusal without a record: the policy's `audit_unwritable` decides, and `status` tells of it."""
     write_policy(root, UNWRITABLE.format(action=action))
@@ -47,7 +47,7 @@ def test_unwritable_log_follows_the_policy(
     image = settled_file(tmp_path / "x.sif", b"x")
     assert agent.action(image) == "block"
     break_log(agent)
-    assert agent.action(image) == expected
+    assert agent.action(image) == action
     audit = agent.query("status")["audit"]
     assert audit["unwritable"]
     assert audit["failures"] >= 1
@@ -175,5 +175,3 @@ def test_spool_is_bounded(tmp_path: Path, server: FakeServer) -> None:
     assert ship.cursor.skipped > 500
     assert "999" in server.records
     assert ship.cursor.skipped + len(server.records) == 1000
-
-

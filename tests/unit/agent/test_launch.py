@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.fakes.agent import POLICY, RunningAgent, digest_of, eventually, settled_file, write_policy
+from tests.fakes.server import FakeServer, bad_verdict, clean_verdict, make_certificate
 
 from sifgate import wire
 from sifgate.agent import memo
 from sifgate.client import open_image
 from sifgate.config import ServerSettings
 from sifgate.errors import Unscannable
-from tests.fakes.agent import RunningAgent, digest_of, eventually, settled_file, write_policy
-from tests.fakes.server import FakeServer, bad_verdict, clean_verdict, make_certificate
 
 Start = Callable[..., RunningAgent]
 
@@ -55,7 +55,9 @@ def test_refusal_says_why_and_is_recorded(agent: RunningAgent, server: FakeServe
 
 def test_launch_without_runtime_leaves_no_record(agent: RunningAgent) -> None:
     """A step that starts no container is allowed at once, unrecorded."""
-    assert agent.client.ask([("door", b"spank"), ("uid", b"1"), ("arg", b"hostname")]).text("action") == "allow"
+    assert (
+        agent.client.ask([("door", b"spank"), ("uid", b"1"), ("arg", b"hostname")]).text("action") == "allow"
+    )
     assert agent.records() == []
 
 
@@ -213,9 +215,13 @@ def babbler() -> Iterator[int]:
     thread.join()
 
 
-def test_plain_listener_is_not_believed(start: Start, server: FakeServer, babbler: int, tmp_path: Path) -> None:
+def test_plain_listener_is_not_believed(
+    start: Start, server: FakeServer, babbler: int, tmp_path: Path
+) -> None:
     """Whoever takes the port without TLS is not the server."""
-    agent = start(server=ServerSettings(f"https://127.0.0.1:{babbler}", server.certificate, server.token_file))
+    agent = start(
+        server=ServerSettings(f"https://127.0.0.1:{babbler}", server.certificate, server.token_file)
+    )
     (tmp_path / "x.sif").write_bytes(b"x")
     assert agent.action(tmp_path / "x.sif") == "log"
     assert agent.records()[0].cause == "server_unreachable"
@@ -229,7 +235,9 @@ def test_changed_verdict_is_not_believed(agent: RunningAgent, server: FakeServer
     assert agent.records()[0].cause == "server_unreachable"
 
 
-def test_verdict_about_another_image_is_not_believed(agent: RunningAgent, server: FakeServer, tmp_path: Path) -> None:
+def test_verdict_about_another_image_is_not_believed(
+    agent: RunningAgent, server: FakeServer, tmp_path: Path
+) -> None:
     """A verdict must be about the fingerprint that was asked for."""
     server.finding = lambda fingerprint: clean_verdict(fingerprint[::-1])
     server.verdicts[digest_of(b"x")] = b'{"fingerprint":"00","state":"known"}'
@@ -255,7 +263,9 @@ def test_clair_away_is_its_own_cause(agent: RunningAgent, server: FakeServer, tm
     assert agent.records()[0].cause == "clair_unavailable"
 
 
-def test_rejected_layer_is_a_state_of_the_image(agent: RunningAgent, server: FakeServer, tmp_path: Path) -> None:
+def test_rejected_layer_is_a_state_of_the_image(
+    agent: RunningAgent, server: FakeServer, tmp_path: Path
+) -> None:
     """A layer that the server will not have makes the image unscannable."""
     server.refuse_layers = True
     (tmp_path / "x.sif").write_bytes(b"x")
@@ -263,7 +273,9 @@ def test_rejected_layer_is_a_state_of_the_image(agent: RunningAgent, server: Fak
     assert agent.records()[0].unscannable == "malformed"
 
 
-def test_scan_outlives_the_launch_that_gave_up(agent: RunningAgent, server: FakeServer, tmp_path: Path) -> None:
+def test_scan_outlives_the_launch_that_gave_up(
+    agent: RunningAgent, server: FakeServer, tmp_path: Path
+) -> None:
     """A launch that waited in vain passes as pending; the verdict that comes later is held against it and the next."""
     server.scan_seconds = 1.0
     server.finding = bad_verdict
@@ -275,7 +287,9 @@ def test_scan_outlives_the_launch_that_gave_up(agent: RunningAgent, server: Fake
     assert any("x.sif" in text for text in texts)
     first = agent.records()[0]
     assert first.state == "pending"
-    late = eventually(lambda: [record for record in agent.records() if record.outcome == "would_have_blocked"])
+    late = eventually(
+        lambda: [record for record in agent.records() if record.outcome == "would_have_blocked"]
+    )
     assert (late[0].of, late[0].would_be, late[0].state) == (first.id, "block", "known")
     assert agent.action(image) == "block"
 
@@ -291,7 +305,9 @@ def test_pending_passes_run_out(agent: RunningAgent, server: FakeServer, tmp_pat
     assert agent.action(image, uid=1001, deadline_ms="50") == "log"
 
 
-def test_prescan_never_waits_and_starts_the_scan(agent: RunningAgent, server: FakeServer, tmp_path: Path) -> None:
+def test_prescan_never_waits_and_starts_the_scan(
+    agent: RunningAgent, server: FakeServer, tmp_path: Path
+) -> None:
     """The prolog's question is answered at once, and the launch that follows finds the answer."""
     server.finding = bad_verdict
     image = settled_file(tmp_path / "x.sif", b"x")
@@ -309,7 +325,14 @@ def test_worst_image_of_a_launch_decides(agent: RunningAgent, server: FakeServer
     (tmp_path / "good.sif").write_bytes(b"good")
     (tmp_path / "evil.sif").write_bytes(b"evil")
     text = b"0 apptainer exec good.sif true\n1 apptainer exec evil.sif true\n"
-    fields = [("door", b"spank"), ("uid", b"1"), ("cwd", bytes(tmp_path)), ("multiprog", b"1"), ("arg", b"f"), ("arg", text)]
+    fields = [
+        ("door", b"spank"),
+        ("uid", b"1"),
+        ("cwd", bytes(tmp_path)),
+        ("multiprog", b"1"),
+        ("arg", b"f"),
+        ("arg", text),
+    ]
     assert agent.client.ask(fields).text("action") == "block"
     assert [record.action for record in agent.records()] == ["allow", "block"]
 
@@ -325,7 +348,9 @@ def test_long_launch_travels_in_a_memfd(agent: RunningAgent, tmp_path: Path) -> 
     """A megabyte of arguments is judged like any other launch, and recorded in little."""
     (tmp_path / "x.sif").write_bytes(b"x")
     words = [b"apptainer", b"exec", b"x.sif", b"echo", b"y" * 1_000_000]
-    answer = agent.client.ask([("door", b"spank"), ("uid", b"1"), ("cwd", bytes(tmp_path)), *(("arg", w) for w in words)])
+    answer = agent.client.ask(
+        [("door", b"spank"), ("uid", b"1"), ("cwd", bytes(tmp_path)), *(("arg", w) for w in words)]
+    )
     assert answer.text("action") == "allow"
     assert agent.agent.log.path.stat().st_size < 5000
 
@@ -335,14 +360,15 @@ def test_wrong_descriptor_is_unresolved(agent: RunningAgent, tmp_path: Path, kin
     """Anything but one read-only file or directory is `unresolved`: no way to slip past, no crash."""
     (tmp_path / "x").write_bytes(b"x")
     os.mkfifo(tmp_path / "fifo")
-    opened = {
+    makers: dict[str, Callable[[], list[int]]] = {
         "fifo": lambda: [os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)],
         "device": lambda: [os.open("/dev/zero", os.O_RDONLY)],
         "o_path": lambda: [os.open(tmp_path / "x", os.O_PATH)],
         "writable": lambda: [os.open(tmp_path / "x", os.O_RDWR)],
         "none": list[int],
         "two": lambda: [os.open(tmp_path / "x", os.O_RDONLY), os.open("/etc/passwd", os.O_RDONLY)],
-    }[kind]()
+    }
+    opened = makers[kind]()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
         connection.connect(str(agent.agent.socket_path))
         wire.send(connection, wire.encode("ask", [("door", b"spank"), ("uid", b"1"), ("path", b"/x")]))
@@ -361,7 +387,9 @@ def test_user_cannot_bring_about_an_error_by_his_path(agent: RunningAgent) -> No
         assert agent.client.ask(words).text("action") in ("warn", "block")
 
 
-def test_broken_policy_keeps_the_last_good_one(agent: RunningAgent, root: Path, server: FakeServer, tmp_path: Path) -> None:
+def test_broken_policy_keeps_the_last_good_one(
+    agent: RunningAgent, root: Path, server: FakeServer, tmp_path: Path
+) -> None:
     """A reload that fails changes nothing and says so; one that works takes effect at once."""
     server.finding = bad_verdict
     image = settled_file(tmp_path / "x.sif", b"x")
@@ -370,7 +398,10 @@ def test_broken_policy_keeps_the_last_good_one(agent: RunningAgent, root: Path, 
     assert "ruls" in agent.query("reload")["problem"]
     assert agent.action(image) == "block"
     assert "ruls" in agent.query("status")["policy"]["problem"]
-    write_policy(root, "schema: sifgate.policy/v1\nmode: audit\nrules:\n  - {id: all, when: {kev: true}, action: block}\n")
+    write_policy(
+        root,
+        "schema: sifgate.policy/v1\nmode: audit\nrules:\n  - {id: all, when: {kev: true}, action: block}\n",
+    )
     assert agent.query("reload")["problem"] == ""
     assert agent.action(image) == "log"
     assert agent.records()[-1].would_be == "block"
@@ -390,7 +421,10 @@ def test_posture_file_follows_the_policy(agent: RunningAgent, root: Path) -> Non
     posture = root / "etc" / "posture"
     assert "scan_wait_ms 5000" in posture.read_text(encoding="utf-8")
     assert posture.stat().st_mode & 0o777 == 0o644
-    write_policy(root, "schema: sifgate.policy/v1\nmode: audit\nscan_wait: 7s\nrules:\n  - {id: all, when: {kev: true}, action: log}\n")
+    write_policy(
+        root,
+        POLICY.replace("scan_wait: 5s", "scan_wait: 7s"),
+    )
     agent.query("reload")
     assert "scan_wait_ms 7000" in posture.read_text(encoding="utf-8")
 

@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.fakes.agent import RunningAgent, eventually, settled_file
+from tests.fakes.server import FakeServer
 
 from sifgate import wire
 from sifgate.agent import session as session_module
+from sifgate.agent.loop import Loop
 from sifgate.agent.peer import Peer
 from sifgate.agent.shares import Allowance, PendingPasses
 from sifgate.config import AgentSettings, Shares
-from tests.fakes.agent import RunningAgent, eventually, settled_file
-from tests.fakes.server import FakeServer
 
 Start = Callable[..., RunningAgent]
 
@@ -128,7 +131,9 @@ def test_peer_that_hangs_up_while_waiting_leaves_nothing(agent: RunningAgent, tm
     eventually(lambda: len(agent.agent.cache) == 1)
 
 
-def test_waiting_peer_hears_signs_of_life(agent: RunningAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_peer_hears_signs_of_life(
+    agent: RunningAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While an image is read the shim hears something at least every two seconds."""
     monkeypatch.setattr(session_module, "SIGN_OF_LIFE", 0.1)
     agent.worker.held = True
@@ -240,3 +245,31 @@ def test_pending_passes_begin_anew_each_day() -> None:
     assert passes.take(2, "/x")
     now[0] = 86_400.0
     assert passes.take(1, "/x")
+
+
+def test_work_that_outlives_its_loop_touches_nothing() -> None:
+    """A thread that ends after the loop was closed writes into no descriptor that has its number by then."""
+    loop = Loop()
+    gate = threading.Event()
+    promise = loop.offload(gate.wait)
+    loop.close()
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with left, right:
+        taken = [os.dup(left.fileno()) for _ in range(8)]
+        gate.set()
+        loop._pool.shutdown(wait=True)
+        right.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            right.recv(100)
+        wire.close_all(taken)
+    assert not promise.done
+
+
+def test_bad_errno_closes_each_descriptor_once(agent: RunningAgent) -> None:
+    """An `opened` that makes no sense ends the conversation, its descriptors closed exactly once."""
+    with connect(agent) as connection, Path("/dev/null").open("rb") as null:
+        connection.send(wire.encode("ask", [("door", b"spank"), ("uid", b"1"), ("path", b"/x")]))
+        assert answer(connection).verb == "open"
+        wire.send(connection, wire.encode("opened", [("errno", b"x")]), (null.fileno(),))
+        assert answer(connection).text("code") == "protocol"
+    assert agent.query("status")["node"]

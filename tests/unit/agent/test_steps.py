@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.fakes.agent import POLICY, RunningAgent, eventually, settled_file, write_policy
+from tests.fakes.server import FakeServer, bad_verdict
 
 from sifgate.config import AgentSettings, ServerSettings
-from tests.fakes.agent import RunningAgent, eventually, settled_file, write_policy
-from tests.fakes.server import FakeServer, bad_verdict
 
 STEP = {"job": "42", "step": "3", "nodes": "2"}
 
@@ -75,7 +75,9 @@ def test_refusing_node_ends_the_whole_step(
     assert first.query("status")["steps_ended"] == 1
 
 
-def test_step_on_one_node_asks_nobody(first: RunningAgent, server: FakeServer, scancel: Path, tmp_path: Path) -> None:
+def test_step_on_one_node_asks_nobody(
+    first: RunningAgent, server: FakeServer, scancel: Path, tmp_path: Path
+) -> None:
     """With one node there is nothing to agree on, and nothing to cancel."""
     server.finding = bad_verdict
     image = settled_file(tmp_path / "x.sif", b"x")
@@ -88,8 +90,7 @@ def test_node_cut_off_decides_alone_and_its_refusal_ends_the_step(
     first: RunningAgent, server: FakeServer, scancel: Path, tmp_path: Path, root: Path
 ) -> None:
     """One node cached, the other cut off: whichever refuses takes the whole step down."""
-    text = "schema: sifgate.policy/v1\nmode: enforce\nfailure: {server_unreachable: block}\nrules:\n  - {id: k, when: {kev: true}, action: block}\n"
-    write_policy(root, text)
+    write_policy(root, POLICY + "failure: {server_unreachable: block}\n")
     first.query("reload")
     image = settled_file(tmp_path / "x.sif", b"x")
     assert first.action(image, **STEP) == "allow"
@@ -112,7 +113,9 @@ def test_scancel_that_others_can_write_is_not_run(
     first.stop = lambda: None  # type: ignore[method-assign]  # stopped already
 
 
-def test_question_ends_no_step(first: RunningAgent, server: FakeServer, scancel: Path, tmp_path: Path) -> None:
+def test_question_ends_no_step(
+    first: RunningAgent, server: FakeServer, scancel: Path, tmp_path: Path
+) -> None:
     """`sifgate check` inside a job with many nodes cancels nothing."""
     server.finding = bad_verdict
     assert first.action(settled_file(tmp_path / "x.sif", b"x"), door="cli", **STEP) == "block"

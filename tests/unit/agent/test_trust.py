@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes.agent import RunningAgent, digest_of, eventually, settled_file
+from tests.fakes.fuse import LyingFileSystem
+from tests.fakes.server import FakeServer, bad_verdict, clean_verdict
 
 from sifgate.agent import memo
 from sifgate.agent.identity import Identity, ReadLease, identify
 from sifgate.agent.mounts import Mounts, parse_mountinfo
 from sifgate.agent.peer import Peer, job_of
 from sifgate.errors import SifgateError
-from tests.fakes.agent import RunningAgent, digest_of, eventually, settled_file
-from tests.fakes.fuse import LyingFileSystem
-from tests.fakes.server import FakeServer, bad_verdict, clean_verdict
 
 SOURCE = Path(__file__).parents[3] / "src"
 NOBODY = 65_534
@@ -47,7 +47,16 @@ except SifgateError as error:
 
 def as_nobody(agent: RunningAgent, verb: str, words: list[tuple[str, str]]) -> dict[str, Any]:
     """Return what the agent answers to another user's process."""
-    command = [sys.executable, "-I", "-c", ASK, str(SOURCE), str(agent.agent.socket_path), verb, json.dumps(words)]
+    command = [
+        sys.executable,
+        "-I",
+        "-c",
+        ASK,
+        str(SOURCE),
+        str(agent.agent.socket_path),
+        verb,
+        json.dumps(words),
+    ]
     done = subprocess.run(command, capture_output=True, check=True, cwd="/")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -57,7 +66,15 @@ def as_nobody(agent: RunningAgent, verb: str, words: list[tuple[str, str]]) -> d
 def test_claims_of_a_user_do_not_count(agent: RunningAgent, root: Path) -> None:
     """Another uid, job, door and account in a user's message are recorded as claimed and change nothing."""
     image = settled_file(root / "x.sif", b"x")
-    claims = {"uid": "0", "gid": "0", "job": "7", "step": "3", "door": "spank", "account": "vip", "nodes": "9"}
+    claims = {
+        "uid": "0",
+        "gid": "0",
+        "job": "7",
+        "step": "3",
+        "door": "spank",
+        "account": "vip",
+        "nodes": "9",
+    }
     answer = as_nobody(agent, "ask", [*claims.items(), ("path", str(image))])
     assert answer["verb"] == "decision"
     (record,) = agent.records()
@@ -100,7 +117,9 @@ def liar(tmp_path: Path) -> Iterator[LyingFileSystem]:
 
 
 @pytest.mark.root
-def test_lying_file_system_is_not_remembered(agent: RunningAgent, server: FakeServer, liar: LyingFileSystem) -> None:
+def test_lying_file_system_is_not_remembered(
+    agent: RunningAgent, server: FakeServer, liar: LyingFileSystem
+) -> None:
     """On FUSE the same inode, size and times mean nothing: each launch is judged by what the file holds then."""
     server.know(clean_verdict(digest_of(b"good")))
     server.know(bad_verdict(digest_of(b"evil")))
@@ -109,7 +128,11 @@ def test_lying_file_system_is_not_remembered(agent: RunningAgent, server: FakeSe
     assert agent.action(image) == "allow"
     liar.content = b"evil"
     after = image.stat()
-    assert (before.st_ino, before.st_size, before.st_ctime_ns) == (after.st_ino, after.st_size, after.st_ctime_ns)
+    assert (before.st_ino, before.st_size, before.st_ctime_ns) == (
+        after.st_ino,
+        after.st_size,
+        after.st_ctime_ns,
+    )
     assert agent.action(image) == "block"
     liar.content = b"good"
     assert agent.action(image) == "allow"
@@ -204,7 +227,9 @@ def line(tmp_path: Path, kind: str, source: str, options: str) -> str:
         ("ext4", "/dev/loop77", "rw", "loop"),
     ],
 )
-def test_mounts_made_for_users_are_not_believed(tmp_path: Path, kind: str, source: str, options: str, why: str) -> None:
+def test_mounts_made_for_users_are_not_believed(
+    tmp_path: Path, kind: str, source: str, options: str, why: str
+) -> None:
     """Whoever could change what is below a mount is not believed about its times."""
     found = judged(tmp_path, line(tmp_path, kind, source, options))
     assert (why in found) if why else not found

@@ -41,7 +41,9 @@ REFERENCE = ImageReference("x.sif", ReferenceKind.PATH, "/home/alice/x.sif")
 
 def record(number: int = 0, **changes: Any) -> AuditRecord:
     """Return a record like those that launches leave."""
-    launch = LaunchEvent(Door.SPANK, Requester(1000 + number % 3, 100, "alice", ("lab",), trusted=True), REFERENCE)
+    launch = LaunchEvent(
+        Door.SPANK, Requester(1000 + number % 3, 100, "alice", ("lab",), trusted=True), REFERENCE
+    )
     finding = Finding("CVE-2025-48384", "git", "1:2.30.2")
     reason = Reason("kev-fixable", Action.BLOCK, "known to be exploited", (finding,), 1)
     decision = Decision(Action.BLOCK, Action.BLOCK, (reason,), policy_digest="sha256:aa", mode="enforce")
@@ -78,7 +80,18 @@ def test_record_survives_its_encoding() -> None:
 def test_record_holds_what_a_decision_is_computed_from() -> None:
     """Policy, verdict, generation, clock, requester, job, door and outcome are all there."""
     line = msgspec.json.decode(encode(record(7)))
-    for key in ("policy", "verdict", "generation", "time", "uid", "job", "door", "action", "would_be", "fingerprint"):
+    for key in (
+        "policy",
+        "verdict",
+        "generation",
+        "time",
+        "uid",
+        "job",
+        "door",
+        "action",
+        "would_be",
+        "fingerprint",
+    ):
         assert line[key] not in ("", None), key
     assert line["reasons"][0]["findings"] == ["CVE-2025-48384 git 1:2.30.2"]
 
@@ -99,7 +112,12 @@ def test_time_is_utc_with_milliseconds() -> None:
 @given(st.lists(st.text(st.characters(codec=None), max_size=3000), max_size=20))
 def test_user_words_stay_small_and_plain(words: list[str]) -> None:
     """Whatever a user types, the record's argv is bounded, printable, and hashed whole."""
-    argv = tuple(word.encode("utf-8", "surrogateescape" if _escapable(word) else "replace").decode("utf-8", "surrogateescape") for word in words)
+    argv = tuple(
+        word.encode("utf-8", "surrogateescape" if _escapable(word) else "replace").decode(
+            "utf-8", "surrogateescape"
+        )
+        for word in words
+    )
     lines, digest = argv_lines(argv)
     assert sum(map(len, lines)) <= ARGV_LIMIT
     assert all(line.isprintable() for line in lines)
@@ -186,6 +204,16 @@ def test_unwritable_file_is_an_error_each_time_and_counted(tmp_path: Path) -> No
     log.close()
 
 
+def fill(log: AuditLog) -> int:
+    """Append until the disk is full; return the last number that fitted."""
+    for number in range(1000):
+        try:
+            log.append(encode(record(number)))
+        except AuditError:
+            return number - 1
+    raise AssertionError("the disk is never full")
+
+
 @pytest.mark.root
 def test_full_disk_is_an_error_and_leaves_whole_lines(tmp_path: Path) -> None:
     """What did not fit is an error; after room was made the torn line is closed and the next one whole."""
@@ -196,16 +224,13 @@ def test_full_disk_is_an_error_and_leaves_whole_lines(tmp_path: Path) -> None:
     try:
         (place / "ballast").write_bytes(b"x" * 40_000)
         log = AuditLog(place / "audit.jsonl")
-        written = 0
-        with pytest.raises(AuditError):
-            for written in range(1000):
-                log.append(encode(record(written)))
+        written = fill(log)
         (place / "ballast").unlink()
         log.append(encode(record(5000)))
         log.close()
         found = query.find(log.path, lambda _: True, limit=2000)
         assert found.records[0].job == 5000
-        assert found.records[1].job == written - 1
+        assert found.records[1].job == written
     finally:
         assert _LIBC.umount2(bytes(place), 2) == 0
 

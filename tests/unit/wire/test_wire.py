@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import _socket
 import fcntl
 import json
 import os
@@ -11,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import _socket
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +41,7 @@ def pair() -> Iterator[tuple[_socket.socket, _socket.socket]]:
 
 def open_files() -> int:
     """Return how many descriptors this process holds."""
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.mark.parametrize("vector", VECTORS["good"], ids=by_name)
@@ -102,8 +102,14 @@ def test_too_many_fields_are_refused() -> None:
 
 def test_message_accessors() -> None:
     """First, every, text and number read fields; a word where a number belongs is a ProtocolError."""
-    message = wire.Message("ask", [("arg", b"a"), ("arg", b"\xff"), ("uid", b"17"), ("step", b"-1"), ("job", b"x")])
-    assert (message.first("arg"), message.every("arg"), message.first("no", b"d")) == (b"a", [b"a", b"\xff"], b"d")
+    message = wire.Message(
+        "ask", [("arg", b"a"), ("arg", b"\xff"), ("uid", b"17"), ("step", b"-1"), ("job", b"x")]
+    )
+    assert (message.first("arg"), message.every("arg"), message.first("no", b"d")) == (
+        b"a",
+        [b"a", b"\xff"],
+        b"d",
+    )
     assert (message.text("arg"), message.text("no", "d")) == ("a", "d")
     assert (message.number("uid"), message.number("step"), message.number("no", 7)) == (17, -1, 7)
     with pytest.raises(ProtocolError):

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The use case with ports that a test steers: order of what is asked, and what each answer leads to."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from sifgate.admission.controller import Review, review
+from sifgate.admission.ports import Footing, Ports
+from sifgate.agent.turns import Promise, drive
+from sifgate.errors import Unresolved
+from sifgate.model.decision import Action, Decision
+from sifgate.model.image import ImageReference, ReferenceKind
+from sifgate.model.launch import Door, JobFacts, LaunchEvent, Requester
+from sifgate.model.verdict import ScanState
+
+KNOWN = Footing(state=ScanState.KNOWN, fingerprint="ab" * 32, digest="sha256:cd")
+IMAGE = ImageReference("x.sif", ReferenceKind.PATH, "/home/alice/x.sif")
+LAUNCH = LaunchEvent(Door.SPANK, Requester(1000, trusted=True), IMAGE, JobFacts(job_id=1, step_id=0))
+
+
+class World:
+    """All five ports at once, and a diary of what was asked of them."""
+
+    def __init__(self) -> None:
+        self.diary: list[str] = []
+        self.openable = True
+        self.known: Footing | None = KNOWN
+        self.found = KNOWN
+        self.action = Action.ALLOW
+        self.kept: Decision | None = None
+        self.passes_left = 1
+        self.scan_wait = 10.0
+        self.policy_digest = "sha256:policy"
+
+    @property
+    def ports(self) -> Ports:
+        """Return the ports."""
+        return Ports(self, self, self, self, self)
+
+    def open(self, reference: ImageReference, cwd: str) -> Promise[int]:
+        """See the port `Shim`."""
+        del cwd
+        self.diary.append(f"open {reference.path}")
+        promise: Promise[int] = Promise()
+        if self.openable:
+            promise.keep(7)
+        else:
+            promise.fail(Unresolved("cannot be opened"))
+        return promise
+
+    def recall(self, descriptor: int) -> Footing | None:
+        """See the port `Images`."""
+        self.diary.append(f"recall {descriptor}")
+        return self.known
+
+    def find_out(self, descriptor: int, launch: LaunchEvent, patience: float) -> Promise[Footing]:
+        """See the port `Images`."""
+        del launch
+        self.diary.append(f"find_out {descriptor} {patience:g}")
+        return Promise.kept(self.found)
+
+    def decide(self, footing: Footing, launch: LaunchEvent) -> Promise[Decision]:
+        """See the port `Judge`."""
+        del launch
+        self.diary.append(f"decide {footing.state.value if footing.state else footing.cause}")
+        return Promise.kept(Decision(self.action, self.action))
+
+    def take(self, uid: int, path: str) -> bool:
+        """See the port `Passes`."""
+        self.diary.append(f"take {uid} {path}")
+        self.passes_left -= 1
+        return self.passes_left >= 0
+
+    def keep_first(self, launch: LaunchEvent, footing: Footing, decision: Decision) -> Promise[Decision]:
+        """See the port `Steps`."""
+        del launch, footing
+        self.diary.append("keep_first")
+        return Promise.kept(self.kept or decision)
+
+    def end(self, launch: LaunchEvent) -> None:
+        """See the port `Steps`."""
+        self.diary.append(f"end {launch.job.job_id}.{launch.job.step_id}")
+
+
+def run(world: World, launch: LaunchEvent = LAUNCH) -> Review:
+    """Return the review of a launch."""
+    found: list[Review] = []
+    errors: list[Exception] = []
+    drive(review(launch, world.ports, patience=5.0), found.append, errors.append)
+    assert not errors
+    return found[0]
+
+
+def test_known_image_is_judged_without_finding_out() -> None:
+    """open, recall, decide: nothing else on the warm path."""
+    world = World()
+    assert run(world).decision.action is Action.ALLOW
+    assert world.diary == ["open /home/alice/x.sif", "recall 7", "decide known"]
+
+
+def test_unknown_image_is_found_out_with_the_patience_given() -> None:
+    """What nobody remembers is looked into, no longer than the door can wait."""
+    world = World()
+    world.known = None
+    run(world)
+    assert world.diary[2:] == ["find_out 7 5", "decide known"]
+
+
+def test_image_that_cannot_be_opened_is_unresolved() -> None:
+    """A path that the user cannot open is a state, not an error."""
+    world = World()
+    world.openable = False
+    assert run(world).footing.state is ScanState.UNRESOLVED
+    assert world.diary == ["open /home/alice/x.sif", "decide unresolved"]
+
+
+@pytest.mark.parametrize("kind", [ReferenceKind.TRANSPORT, ReferenceKind.UNKNOWN])
+def test_what_is_no_file_is_unresolved_and_never_opened(kind: ReferenceKind) -> None:
+    """`docker://…` and words nobody understands are judged as unresolved."""
+    world = World()
+    launch = msgspec.structs.replace(LAUNCH, reference=ImageReference("docker://x", kind))
+    assert run(world, launch).footing.state is ScanState.UNRESOLVED
+    assert world.diary == ["decide unresolved"]
+
+
+def test_running_instance_was_judged_before() -> None:
+    """`instance://x` opens nothing, is judged by nobody, and leaves a record with its reason."""
+    world = World()
+    launch = msgspec.structs.replace(LAUNCH, reference=ImageReference("instance://x", ReferenceKind.INSTANCE))
+    decision = run(world, launch).decision
+    assert (decision.action, decision.reasons[0].rule) == (Action.LOG, "instance")
+    assert world.diary == []
+
+
+def test_pending_image_uses_passes_up() -> None:
+    """The same image pending again is `pending_exhausted` once the passes are gone."""
+    world = World()
+    world.known = Footing(state=ScanState.PENDING)
+    assert run(world).footing.state is ScanState.PENDING
+    assert run(world).footing.state is ScanState.PENDING_EXHAUSTED
+
+
+def test_step_on_many_nodes_acts_on_the_decision_kept_first() -> None:
+    """Another node's decision wins, and this node's own stays visible."""
+    world = World()
+    world.kept = Decision(Action.WARN, Action.WARN)
+    launch = msgspec.structs.replace(LAUNCH, job=JobFacts(job_id=1, step_id=0, nodes=2))
+    found = run(world, launch)
+    assert (found.decision.action, found.own.action) == (Action.WARN, Action.ALLOW)
+    assert "end 1.0" not in world.diary
+
+
+def test_refusal_on_many_nodes_ends_the_step() -> None:
+    """No half-started step: the refusing node ends it everywhere."""
+    world = World()
+    world.action = Action.BLOCK
+    run(world, msgspec.structs.replace(LAUNCH, job=JobFacts(job_id=1, step_id=0, nodes=2)))
+    assert world.diary[-2:] == ["keep_first", "end 1.0"]
+    world.diary.clear()
+    run(world)
+    assert "keep_first" not in world.diary
