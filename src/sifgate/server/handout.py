@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import secrets
 import threading
 from collections.abc import Iterator
@@ -47,11 +48,14 @@ class Handout:
             with self._lock:
                 del self._open[name]
 
-    def find(self, name: str, secret: str) -> Open | None:
-        """Return the layer of that name, if the secret is right."""
+    def take(self, name: str, secret: str) -> tuple[int, int] | None:
+        """Return a descriptor (the caller closes it) and the size of the layer of that name, if the secret is right.
+
+        Duplicated under the lock: the offer may end while Clair still reads, and its number be somebody else's.
+        """
+        given = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
         with self._lock:
             layer = self._open.get(name)
-        given = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
-        if layer is None or not secrets.compare_digest(given, layer.secret_hash):
-            return None
-        return layer
+            if layer is None or not secrets.compare_digest(given, layer.secret_hash):
+                return None
+            return os.dup(layer.fd), layer.size

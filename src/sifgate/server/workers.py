@@ -8,6 +8,7 @@ import random
 import secrets
 import socket
 import threading
+from typing import Any
 
 import structlog
 
@@ -70,7 +71,9 @@ class Workers:
         for job in left:
             try:
                 with self._database.transaction() as connection:
-                    scans.settle(connection, job, self._name, state="queued", deaths=job.deaths, outage=False)
+                    scans.settle(
+                        connection, job, self._name, state="queued", deaths=job.deaths, forgiven=True
+                    )
             except StoreError as error:
                 _LOG.warning("scan not given back", fingerprint=job.fingerprint, error=str(error))
 
@@ -117,7 +120,7 @@ class Workers:
                 case ClairDied():
                     self._blame(job, error)
                 case ClairBusy():
-                    self._settle(job, state="queued", deaths=job.deaths, pause=_jittered(5.0))
+                    self._settle(job, state="queued", deaths=job.deaths, pause=_jittered(5.0), forgiven=True)
                 case ClairUnavailable():
                     self._settle(
                         job, state="queued", deaths=job.deaths, pause=5.0 + _jittered(10.0), outage=True
@@ -159,11 +162,9 @@ class Workers:
             generation=verdict.generation.id,
         )
 
-    def _settle(
-        self, job: Job, *, state: str, deaths: int = 0, pause: float = 0.0, outage: bool = False
-    ) -> None:
+    def _settle(self, job: Job, **outcome: Any) -> None:
         with self._database.transaction() as connection:
-            scans.settle(connection, job, self._name, state=state, deaths=deaths, pause=pause, outage=outage)
+            scans.settle(connection, job, self._name, **outcome)
 
     def _keep_leases(self) -> None:
         while not self._stop.wait(scans.LEASE_SECONDS / 3):

@@ -17,6 +17,8 @@ import msgspec
 from sifgate.store.database import Connection, Database, notify
 
 LEASE_SECONDS = 30
+SUSPECT_SECONDS = 30
+"""How long a suspect waits for the others; then nothing is begun until it has run."""
 _CLAIM_LOCK = 0x7363616E
 
 
@@ -72,10 +74,13 @@ def claim(database: Database, worker: str) -> Job | None:
             WITH busy AS (
                 SELECT count(*) AS n, coalesce(max(deaths), 0) AS worst
                 FROM scans WHERE state = 'running' AND lease_until > now()
+            ), patient AS (
+                SELECT count(*) AS n FROM scans
+                WHERE state = 'queued' AND deaths > 0 AND not_before < now() - make_interval(secs => %(patience)s)
             ), next AS (
-                SELECT fingerprint FROM scans, busy
+                SELECT fingerprint FROM scans, busy, patient
                 WHERE ((state = 'queued' AND not_before <= now()) OR (state = 'running' AND lease_until <= now()))
-                  AND busy.worst = 0 AND (deaths = 0 OR busy.n = 0)
+                  AND busy.worst = 0 AND ((deaths = 0 AND patient.n = 0) OR (deaths > 0 AND busy.n = 0))
                 ORDER BY rematch, queued_at, fingerprint LIMIT 1
                 FOR UPDATE OF scans SKIP LOCKED
             )
@@ -84,7 +89,7 @@ def claim(database: Database, worker: str) -> Job | None:
             FROM next WHERE scans.fingerprint = next.fingerprint
             RETURNING scans.fingerprint, rematch, attempts, deaths
             """,
-            {"worker": worker, "lease": LEASE_SECONDS},
+            {"worker": worker, "lease": LEASE_SECONDS, "patience": SUSPECT_SECONDS},
         ).fetchone()
     return Job(*row) if row else None
 
@@ -109,21 +114,22 @@ def settle(
     deaths: int = 0,
     pause: float = 0.0,
     outage: bool = False,
+    forgiven: bool = False,
 ) -> bool:
     """Return whether the scan was this worker's to end; it then is in `state`, and all who wait are told.
 
-    `queued` gives it back for `pause` seconds; an outage or a death does not count as an attempt.
+    `queued` gives it back for `pause` seconds; `forgiven`, as an outage or a death, does not count as an attempt.
     """
-    forgiven = 1 if outage or deaths > job.deaths else 0
+    uncounted = 1 if forgiven or outage or deaths > job.deaths else 0
     row = connection.execute(
         "UPDATE scans SET state = %(state)s, worker = '', deaths = %(deaths)s, outage = %(outage)s, changed_at = now(),"
-        " attempts = attempts - %(forgiven)s, not_before = now() + make_interval(secs => %(pause)s)"
+        " attempts = attempts - %(uncounted)s, not_before = now() + make_interval(secs => %(pause)s)"
         " WHERE fingerprint = %(fingerprint)s AND worker = %(worker)s AND state = 'running' RETURNING 1",
         {
             "state": state,
             "deaths": deaths,
             "outage": outage,
-            "forgiven": forgiven,
+            "uncounted": uncounted,
             "pause": pause,
             "fingerprint": job.fingerprint,
             "worker": worker,

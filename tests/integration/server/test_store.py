@@ -170,6 +170,21 @@ def test_a_suspect_runs_alone(database: Database) -> None:
     assert claimed(database) == ""
 
 
+def test_a_suspect_does_not_wait_for_ever(database: Database) -> None:
+    """Others keep coming: after half a minute nothing is begun any more until the suspect has run."""
+    enqueue(database, "suspect")
+    assert settle(database, scans.claim(database, "w"), "w", state="queued", deaths=1)
+    execute(database, "UPDATE scans SET queued_at = now() + interval '1 minute'")
+    enqueue(database, "a", "b")
+    assert claimed(database) == "a"
+    execute(
+        database, "UPDATE scans SET not_before = now() - interval '31 seconds' WHERE fingerprint = 'suspect'"
+    )
+    assert claimed(database) == ""
+    assert settle(database, scans.Job("a", False, 1, 0), "w", state="done")
+    assert claimed(database) == "suspect"
+
+
 def test_quarantine_is_left_by_release_only(database: Database) -> None:
     """No ask and no generation brings a quarantined image back; a restart of Clair does, after a rest, a few times."""
     enqueue(database, "a")

@@ -136,17 +136,19 @@ def test_a_layer_is_handed_out_for_a_time_and_by_its_secret() -> None:
     """Wrong secret, wrong name, and the end of the block: nothing."""
     handout = Handout("https://127.0.0.1:1/")
     fd = os.memfd_create("layer")
+    os.pwrite(fd, b"tar", 0)
     with handout.offered(fd, 3) as source:
         name, (secret,) = source.uri.rpartition("/")[2], source.headers[HEADER]
         assert source.uri.startswith("https://127.0.0.1:1/v1/handout/")
-        found = handout.find(name, secret)
-        assert found is not None
-        assert found.fd == fd
-        assert handout.find(name, "wrong") is None
-        assert handout.find("wrong", secret) is None
-        assert handout.find(name, "\udcff") is None
-    assert handout.find(name, secret) is None
+        taken = handout.take(name, secret)
+        assert taken is not None
+        assert handout.take(name, "wrong") is None
+        assert handout.take("wrong", secret) is None
+        assert handout.take(name, "\udcff") is None
+    assert handout.take(name, secret) is None
     os.close(fd)
+    with os.fdopen(taken[0], "rb") as own:  # what was taken stays open
+        assert len(own.read()) == taken[1] == 3
 
 
 def test_the_canary_is_the_same_every_time() -> None:

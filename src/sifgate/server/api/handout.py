@@ -23,12 +23,12 @@ def router(services: Services) -> APIRouter:
 
     @routes.get(handout.PATH + "{name}")
     async def fetch(request: Request, name: str) -> Response:
-        layer = services.handout.find(name, request.headers.get(handout.HEADER, ""))
-        if layer is None:
+        taken = services.handout.take(name, request.headers.get(handout.HEADER, ""))
+        if taken is None:
             raise Refused(404, "unknown", "no such layer")
-        own = os.dup(layer.fd)  # the offer may end while Clair still reads
-        headers = {"Content-Length": str(layer.size)}
-        return StreamingResponse(_pieces(own, layer.size), media_type=handout.MEDIA_TYPE, headers=headers)
+        fd, size = taken
+        headers = {"Content-Length": str(size)}
+        return StreamingResponse(_pieces(fd, size), media_type=handout.MEDIA_TYPE, headers=headers)
 
     return routes
 
