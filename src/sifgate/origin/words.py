@@ -156,7 +156,7 @@ def _search(words: Sequence[str], scope: Scope, depth: int) -> Iterator[Sighting
     tried = 0
     for at in range(1, len(words)):
         word = words[at]
-        if apptainer.is_runtime(word):
+        if apptainer.is_runtime(word) and not _only_named(words, at):
             rest = words[at:]
             yield apptainer.read(rest, scope.variables, scope.cwd) or apptainer.unreadable(
                 rest, scope.variables
@@ -181,6 +181,12 @@ def _candidate(words: Sequence[str], at: int, scope: Scope, depth: int) -> Itera
     if posixpath.basename(words[at]) in SHELLS:
         return _of_shell(words[at:], scope, depth + 1)
     return of_text(words[at], scope.copy(), depth + 1)
+
+
+def _only_named(words: Sequence[str], at: int) -> bool:
+    """Return whether the last word is only shown to a program that starts nothing (`srun which apptainer`)."""
+    inert = posixpath.basename(words[at - 1]) in INERT
+    return inert and at == len(words) - 1 and not words[at - 2].startswith("-")
 
 
 def _after_options(words: Sequence[str], at: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sifgate.model.image import ReferenceKind
-from sifgate.origin import apptainer
+from sifgate.origin import apptainer, grammar
 from sifgate.origin.grammar import GRAMMAR
 from sifgate.origin.sighting import Sighting
 
@@ -250,6 +250,16 @@ def test_every_flag_of_every_release_is_read() -> None:
                 if command in release["commands"]:
                     count += _check_flags(command, release["commands"][command])
     assert count > 10_000
+
+
+@pytest.mark.skipif(not FULL.is_file(), reason="the full flag table (SIFGATE_FLAGS) is not on this machine")
+def test_the_reduced_table_is_what_the_script_makes() -> None:
+    """Nobody edits the package's data by hand."""
+    from testbed.reduce_flags import reduce
+
+    made = reduce(json.loads(FULL.read_text(encoding="utf-8")))
+    data = Path(grammar.__file__).with_name("grammar.json")
+    assert json.loads(data.read_text(encoding="utf-8")) == made
 
 
 @pytest.mark.skipif(not FULL.is_file(), reason="the full flag table (SIFGATE_FLAGS) is not on this machine")

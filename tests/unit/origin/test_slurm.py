@@ -201,11 +201,20 @@ def test_what_only_the_shell_knows_is_unknown(text: str) -> None:
         "env",
         "timeout 5",
         "mpirun -n 2 python a.py x.sif",
+        "srun -n 1 which apptainer",
     ],
 )
 def test_other_programs_are_no_launch(line: str) -> None:
     """Programs that only handle the names start nothing."""
     assert seen(*line.split()) == []
+
+
+def test_the_value_of_an_option_is_no_program() -> None:
+    """A job called `test` or `which` hides nothing."""
+    for name in ("test", "which", "file"):
+        assert seen("srun", "-J", name, "apptainer", "exec", "x.sif", "ls") == ["/w/x.sif"]
+        assert seen("srun", "-J", name, "apptainer") == ["unknown:apptainer"]
+        assert seen("srun", "-J", name, "apptainer", "exec", "--new-flag", "x.sif") != []
 
 
 def test_an_image_is_started_by_its_name() -> None:
