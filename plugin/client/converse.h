@@ -25,6 +25,7 @@ struct answer {
 	bool decided;		/* false: nobody decided, take the posture; `failure` says why */
 	enum action action;
 	bool once;		/* show the notice once per job and image */
+	bool local;		/* decided on a failure of this node: other nodes may not say it */
 	char *notice;		/* allocated, ended with NUL; NULL where there is none */
 	char reference[32];
 	char opened[PATH_MAX];	/* the first path that was opened; empty where none was */

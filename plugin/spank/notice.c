@@ -38,6 +38,22 @@ void notice_print(const char *text, size_t length)
 	}
 }
 
+void notice_print_line(const char *text)
+{
+	static const char tag[] = "sifgate: ";
+	char host[HOST_NAME_MAX + 1];
+	char line[1024];
+	int length;
+
+	if (gethostname(host, sizeof(host)) != 0)
+		host[0] = '\0';
+	if (strncmp(text, tag, sizeof(tag) - 1) == 0)
+		text += sizeof(tag) - 1;
+	length = snprintf(line, sizeof(line), "%s%s: %.*s", tag, host, (int)strcspn(text, "\n"), text);
+	if (length > 0)
+		notice_print(line, (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
+}
+
 static void drop_old_marks(int marks)
 {
 	int copy = dup(marks);

@@ -69,6 +69,15 @@ static void show_progress(void *context, struct wire_text text)
 	asking->shown = true;
 }
 
+/* A step's first node speaks for all. Another one speaks only of what may be its trouble alone, in one line. */
+static void show(const struct launch *launch, const char *text, bool local)
+{
+	if (launch->node == 0)
+		notice_print(text, strlen(text));
+	else if (local)
+		notice_print_line(text);
+}
+
 /* Nobody decided: the site's posture does, and syslog knows. */
 static bool obey_posture(const struct launch *launch, const struct posture *posture, const char *failure)
 {
@@ -80,14 +89,14 @@ static bool obey_posture(const struct launch *launch, const struct posture *post
 	syslog(LOG_AUTH | LOG_WARNING, "sifgate: job %u step %u uid %u: action \"%s\" without an answer: %s%s%s",
 	       launch->job, launch->step, launch->user.uid, action_word(action), failure,
 	       posture->problem[0] != '\0' ? "; default posture: " : "", posture->problem);
-	if (action >= ACTION_WARN && launch->node == 0) {
+	if (action >= ACTION_WARN) {
 		(void)snprintf(text, sizeof(text),
 			       "sifgate: launch %s: nobody on this node could judge the image (cause \"agent_unreachable\")\n"
 			       "  why    %s\n"
 			       "  do     try again later%s%s",
 			       action == ACTION_BLOCK ? "refused" : "not checked", failure,
 			       posture->contact[0] != '\0' ? ", or ask " : "", posture->contact);
-		notice_print(text, strlen(text));
+		show(launch, text, true);
 	}
 	return action == ACTION_BLOCK;
 }
@@ -96,9 +105,9 @@ static bool obey_answer(const struct launch *launch, const struct answer *answer
 {
 	bool refused = answer->action == ACTION_BLOCK;
 
-	if (answer->notice != NULL && launch->node == 0 &&
+	if (answer->notice != NULL &&
 	    (refused || !answer->once || notice_is_first(args.socket, launch->job, answer->opened)))
-		notice_print(answer->notice, strlen(answer->notice));
+		show(launch, answer->notice, answer->local);
 	return refused;
 }
 

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job on a real Slurm: real images, a real Clair behind a real server, real agents on two nodes.
+
+n1 has the whole gate, shared by the tests: nothing in it is killed. n2's agent belongs to the test that starts it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed.cache import cache_root
+from testbed.cluster import Cluster
+
+pytestmark = [pytest.mark.cluster, pytest.mark.engine]
+REPOSITORY = Path(__file__).resolve().parents[2]
+POLICY = REPOSITORY / "etc/sifgate/examples/enforcing.yaml"
+KEV, CLEAN = "/images/kev/bullseye-kev.sif", "/images/clean/trixie.sif"
+UNSUPPORTED = "/images/unsupported/centos-7-runs.sif"
+StartAgent = Callable[..., "subprocess.Popen[str]"]
+
+
+def _sifgate(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sifgate.cli.main", "--root", str(root), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+
+
+def _launch(image: str, *options: str) -> list[str]:
+    return ["srun", *options, "apptainer", "exec", image, "echo", "the container runs"]
+
+
+def _records(root: Path) -> list[dict[str, Any]]:
+    lines = (root / "log/audit.jsonl").read_text().splitlines()
+    return [record for line in lines if (record := json.loads(line))["door"] == "spank"]
+
+
+@pytest.fixture(scope="module")
+def gate(cluster: Cluster) -> Iterator[Path]:
+    """Return n1's root, with database, Clair, server and agent up under the enforcing policy."""
+    root = cluster.node_root("n1")
+    shutil.copy(POLICY, root / "etc/policy.yaml")
+    try:
+        up = _sifgate(root, "up", "--cache", str(cache_root()))
+        assert up.returncode == 0, up.stdout + up.stderr
+        yield root
+    finally:
+        _sifgate(root, "down")
+        for name in ("policy.yaml", "posture"):
+            (root / "etc" / name).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def start_agent(cluster: Cluster, gate: Path) -> Iterator[StartAgent]:
+    """Return a function that starts n2's own agent: `url` replaces the server's, `policy` is appended to the file."""
+    root = cluster.node_root("n2")
+    running: list[subprocess.Popen[str]] = []
+    announced = json.loads((gate / "run/server.json").read_text())
+
+    def start(*, url: str = "", policy: str = "") -> subprocess.Popen[str]:
+        for agent in running:
+            _end(agent)
+        settings = [
+            f"  {key}: {value}" for key, value in {**announced, **({"url": url} if url else {})}.items()
+        ]
+        (root / "etc/sifgate.yaml").write_text("server:\n" + "\n".join(settings) + "\n")
+        (root / "etc/policy.yaml").write_text(POLICY.read_text() + policy)
+        command = [sys.executable, "-m", "sifgate.agent.main", "--root", str(root)]
+        agent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        running.append(agent)
+        assert agent.stdout is not None
+        assert "listening" in agent.stdout.readline()
+        return agent
+
+    yield start
+    for agent in running:
+        _end(agent)
+    for name in ("etc", "state", "log", "run"):
+        for path in (root / name).glob("*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _end(agent: subprocess.Popen[str]) -> None:
+    agent.terminate()
+    assert agent.wait(20) is not None
+    if agent.stdout is not None:
+        agent.stdout.close()
+
+
+@pytest.fixture
+def closed_port() -> str:
+    """Return the URL of a server that is down."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_known_exploited_is_refused_on_its_very_first_launch(cluster: Cluster, gate: Path) -> None:
+    """Scanned while the launch waits, refused with the notice, nothing run, recorded, the node idle."""
+    done = cluster.run("alice", _launch(KEV, "-w", "n1", "--sifgate-reason=deadline"))
+    assert done.returncode == 1
+    assert "the container runs" not in done.stdout
+    assert "sifgate: launch refused: 2 known-exploited vulnerabilities with a fix" in done.stderr
+    assert "CVE-2025-48384 git" in done.stderr
+    assert done.stderr.count("being scanned") <= 1
+    record = _records(gate)[-1]
+    facts = {key: record[key] for key in ("action", "uid", "trusted", "path", "step_node", "user_reason")}
+    expected = {
+        "action": "block",
+        "uid": 2001,
+        "trusted": True,
+        "path": KEV,
+        "step_node": "n1",
+        "user_reason": "deadline",
+    }
+    assert facts == expected
+    cluster.wait_idle()
+
+
+def test_a_clean_image_runs_without_a_word(cluster: Cluster, gate: Path) -> None:
+    """The user of a clean image does not notice sifgate, but for the wait of the very first launch."""
+    cluster.run("alice", _launch(CLEAN, "-w", "n1"))
+    done = cluster.run("alice", _launch(CLEAN, "-w", "n1"))
+    assert (done.returncode, done.stdout) == (0, "the container runs\n")
+    assert "sifgate" not in done.stderr
+
+
+def test_an_unsupported_distribution_is_warned_about_and_runs(cluster: Cluster, gate: Path) -> None:
+    """Unknown is not clean: a warning, once for all tasks, and the program's own output untouched."""
+    done = cluster.run("alice", _launch(UNSUPPORTED, "-w", "n1", "-n3"))
+    assert (done.returncode, done.stdout) == (0, "the container runs\n" * 3)
+    assert (
+        done.stderr.count("sifgate: launch allowed with a warning") == 1
+        or done.stderr.count("sifgate: ") <= 2
+    )
+
+
+def test_a_step_without_a_container_leaves_no_record(cluster: Cluster, gate: Path) -> None:
+    """What starts no known runtime is allowed at once and is nobody's business."""
+    before = len(_records(gate))
+    assert cluster.run("alice", ["srun", "-w", "n1", "hostname"]).returncode == 0
+    assert len(_records(gate)) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["bash", "-c", f"cd /tmp\napptainer exec {KEV} true"],
+        ["env", "A=b", "nice", "-n", "5", "/usr/bin/apptainer", "exec", KEV, "true"],
+        ["env", "0 /bin/true=1", "apptainer", "exec", KEV, "true"],
+        ["singularity", "run", "-B", "/data", KEV],
+    ],
+)
+def test_a_refused_image_is_refused_in_every_dress(cluster: Cluster, gate: Path, command: list[str]) -> None:
+    """Shells, prefixes, the other runtime's name, words that look like a multi-prog file."""
+    done = cluster.run("alice", ["srun", "-w", "n1", *command])
+    assert done.returncode == 1
+    assert "launch refused" in done.stderr
+
+
+def test_a_relative_path_is_meant_from_the_steps_directory(cluster: Cluster, gate: Path) -> None:
+    """`--chdir` and a relative name find the same image."""
+    done = cluster.run(
+        "alice", ["srun", "-w", "n1", "--chdir=/images/kev", "apptainer", "exec", "bullseye-kev.sif", "true"]
+    )
+    assert done.returncode == 1
+    assert "launch refused" in done.stderr
+
+
+def test_a_multi_prog_step_is_judged_by_its_worst_image(cluster: Cluster, gate: Path) -> None:
+    """One rank with a refused image: no rank runs."""
+    text = f"0 apptainer exec {CLEAN} echo ran\n1 apptainer exec {KEV} echo ran\n"
+    (cluster.scratch / "two.conf").write_text(text)
+    done = cluster.run("alice", ["srun", "-w", "n1", "-n2", "--multi-prog", "/scratch/two.conf"])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("sifgate: launch refused") == 1
+
+
+def test_a_batch_script_fails_at_its_refused_step(cluster: Cluster, gate: Path) -> None:
+    """The `srun` inside is refused, the job FAILED, nothing drained; the notice stands in the job's output."""
+    script = f"#!/bin/bash\nset -e\nsrun apptainer exec {KEV} true\necho not reached\n"
+    done = cluster.run(
+        "alice", ["sbatch", "--parsable", "-w", "n1", "-o", "/scratch/refused.out"], text=script
+    )
+    job = cluster.wait_job(done.stdout.strip())
+    text = (cluster.scratch / "refused.out").read_text()
+    assert job["JobState"] == "FAILED"
+    assert "launch refused" in text
+    assert "not reached" not in text
+    cluster.wait_idle()
+
+
+def test_a_step_on_two_nodes_gets_one_answer(cluster: Cluster, gate: Path, start_agent: StartAgent) -> None:
+    """Both agents ask the server for the step's decision: refused everywhere, said once; a clean image runs."""
+    start_agent()
+    done = cluster.run("alice", _launch(KEV, "-N2", "-n4"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("sifgate: launch refused") == 1
+    cluster.wait_idle()
+    done = cluster.run("alice", _launch(CLEAN, "-N2", "-n4"))
+    assert (done.returncode, done.stdout) == (0, "the container runs\n" * 4)
+
+
+def test_one_node_without_server_never_starts_half_a_step(
+    cluster: Cluster, gate: Path, start_agent: StartAgent, closed_port: str
+) -> None:
+    """n1 knows the image, n2 is cut off from the server and must refuse: nothing goes on running, both idle."""
+    start_agent(url=closed_port, policy="\nfailure:\n  server_unreachable: block\n")
+    began = time.monotonic()
+    done = cluster.run("alice", ["srun", "-N2", "-n2", "apptainer", "exec", CLEAN, "sleep", "300"], limit=120)
+    assert done.returncode != 0
+    assert "sifgate: n2: launch refused" in done.stderr
+    assert time.monotonic() - began < 60
+    cluster.wait_idle()
+
+
+def test_without_server_a_known_image_is_judged_as_before(
+    cluster: Cluster, gate: Path, start_agent: StartAgent, closed_port: str
+) -> None:
+    """The node's cache outlives the agent: with the server down the same image is refused for the same reason."""
+    start_agent()
+    assert "launch refused" in cluster.run("alice", _launch(KEV, "-w", "n2")).stderr
+    start_agent(url=closed_port)
+    began = time.monotonic()
+    done = cluster.run("alice", _launch(KEV, "-w", "n2"))
+    assert done.returncode == 1
+    assert "CVE-2025-48384" in done.stderr
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("action", ["allow", "block"])
+def test_without_server_an_unknown_image_follows_the_policy(
+    cluster: Cluster, start_agent: StartAgent, closed_port: str, action: str
+) -> None:
+    """`server_unreachable` is a cause of its own; nobody waits out the whole scan_wait for it."""
+    start_agent(url=closed_port, policy=f"\nfailure:\n  server_unreachable: {action}\n")
+    done = cluster.run("alice", _launch(CLEAN, "-w", "n2"))
+    assert done.returncode == (1 if action == "block" else 0)
+    record = _records(cluster.node_root("n2"))[-1]
+    assert record["cause"] == "server_unreachable"
+
+
+def test_a_second_launch_asks_the_server_nothing(
+    cluster: Cluster, gate: Path, start_agent: StartAgent
+) -> None:
+    """Known file, known verdict: the agent counts its calls of the server, and its readings of images."""
+
+    def counts() -> tuple[int, int]:
+        status = json.loads(_sifgate(cluster.node_root("n2"), "status", "--format", "json").stdout)["agent"]
+        return status["scans"]["finished"], status["scans"]["extractions"]
+
+    start_agent()
+    cluster.run("alice", _launch(CLEAN, "-w", "n2"))
+    before = counts()
+    assert cluster.run("alice", _launch(CLEAN, "-w", "n2")).returncode == 0
+    assert counts() == before
+
+
+def test_a_scope_by_partition_cannot_be_forged(cluster: Cluster, start_agent: StartAgent) -> None:
+    """What the prolog says of the job counts, what stands in the job's environment does not."""
+    scope = "\nscopes:\n  - id: lenient\n    match: {partition: [other]}\n    set: {mode: warn}\n"
+    start_agent(policy=scope)
+    forged = {"SLURM_JOB_PARTITION": "other", "SLURM_JOB_ACCOUNT": "lenient"}
+    refused = cluster.run("alice", _launch(KEV, "-w", "n2"), env=forged)
+    warned = cluster.run("alice", _launch(KEV, "-w", "n2", "-p", "other"))
+    assert (refused.returncode, warned.returncode) == (1, 0)
+    assert warned.stdout == "the container runs\n"
+
+
+def test_an_agent_killed_in_mid_launch(cluster: Cluster, gate: Path, start_agent: StartAgent) -> None:
+    """Killed by -9 while the step waits for its scan: the posture counts, then a new agent takes over."""
+    agent = start_agent()
+    running = cluster.start("alice", _launch(KEV, "-w", "n2"))
+    assert running.stderr is not None
+    assert "being scanned" in running.stderr.readline()
+    agent.kill()
+    out, _ = running.communicate(timeout=60)
+    assert (running.returncode, out) == (0, "the container runs\n")
+    start_agent()
+    assert "launch refused" in cluster.run("alice", _launch(KEV, "-w", "n2")).stderr
