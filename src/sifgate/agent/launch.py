@@ -142,6 +142,8 @@ class Launches:
             standing = await self._standing(found.footing)
             text = notice(found.decision, standing, found.launch, record.reference)
         fields = _reply(action.word, text, record.reference, once=action is Action.WARN)
+        if found.footing.cause is not None:
+            fields.append(("local", b"1"))
         if detail:
             body = msgspec.json.encode({"record": record, "decision": found.decision})
             fields.append(("body", body))
