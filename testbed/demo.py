@@ -108,7 +108,7 @@ def tell_as_user(story: Story) -> int:
     )
     with tempfile.TemporaryDirectory(prefix="sifgate-demo-") as work, engine(story, Path(work)):
         scan_cold(story, Path(work), SMALL)
-        answer = sifgate(Path(work), "check", str(SMALL), "--", "true")
+        answer = sifgate(Path(work), "check", str(SMALL))
         story.line(f"`sifgate check` of it ends with {answer.returncode} (1 = refused):")
         story.shown(answer.stdout + answer.stderr)
         story.expect(
@@ -152,7 +152,7 @@ def scan_cold(story: Story, root: Path, image: Path) -> None:
     exploited = sorted({finding["vulnerability"] for finding in findings if finding["kev"]})
     names = {finding["vulnerability"] for finding in findings}
     story.line(
-        f"{image.name} ({image.stat().st_size / 1e6:.0f} MB) scanned cold in {seconds:.1f} s: {len(names)} vulnerabilities, "
+        f"{image.name} ({image.stat().st_size / 1e6:.1f} MB) scanned cold in {seconds:.1f} s: {len(names)} vulnerabilities, "
         f"known to be exploited: {', '.join(exploited) or 'none'}"
     )
     story.expect(bool(exploited), "no known-exploited vulnerability was found")
