@@ -77,6 +77,7 @@ class Remote:
         self.reachable: bool | None = None
         """Whether the last request was answered; None before the first."""
         self.calls = 0
+        """Requests that a launch caused; shipping and status are not counted."""
         self._local = threading.local()
 
     def verdict(
@@ -86,6 +87,7 @@ class Remote:
 
         `have` is the digest of the verdict that the caller holds. Raises ServerUnreachable, ClairUnavailable.
         """
+        self.calls += 1
         seconds = min(wait, WAIT_LIMIT)
         headers = {"If-None-Match": f'"{have}"'} if have else {}
         response, body = self._ask(
@@ -109,6 +111,7 @@ class Remote:
 
     def upload(self, extraction: Extraction, layer: int) -> Rejected | None:
         """Send a slim layer; None: accepted. Raises ServerUnreachable, ClairUnavailable."""
+        self.calls += 1
         head = msgspec.json.encode(
             {
                 "slim_version": extraction.slim_version,
@@ -134,6 +137,7 @@ class Remote:
 
     def keep_first(self, job: int, step: int, fingerprint: str, decision: Decision) -> Decision:
         """Return the decision kept first for this step, image and policy. Raises ServerUnreachable."""
+        self.calls += 1
         content = {
             "job": job,
             "step": step,
@@ -187,7 +191,6 @@ class Remote:
             raise ServerUnreachable(
                 "no server is named", hint="set server.url in sifgate.yaml, or run `sifgate up`"
             )
-        self.calls += 1
         options = {"params": params, "data": data, "headers": headers or {}, "timeout": timeout}
         try:
             answer = _PATIENT(self._once, method, path, limit, options)
