@@ -189,7 +189,7 @@ class Agent:
                 "posture_problem": self.holder.posture_problem,
             },
             "server": {
-                "url": self.settings.server.url,
+                "url": self.remote.settings.url,
                 "reachable": self.remote.reachable,
                 "calls": self.remote.calls,
             },
