@@ -56,10 +56,13 @@ class RunningEngine(msgspec.Struct, frozen=True):
         return Layout(self.places)
 
 
-def sifgate(root: Path, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
+def sifgate(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command line with all its places below `root`."""
     command = [sys.executable, "-m", "sifgate.cli.main", "--root", str(root), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=MINUTES, **options)  # type: ignore[call-overload,no-any-return]
+    environment = {**os.environ, "SIFGATE_CACHE": str(cache_root())}
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=MINUTES, env=environment
+    )
 
 
 def new_root() -> Path:
@@ -90,7 +93,7 @@ def alpine_directory(root: Path) -> Path:
 
 def start(root: Path, *words: str) -> RunningEngine:
     """Start an engine below `root`; fail with its own words if it does not come up."""
-    done = sifgate(root, "up", "--cache", str(cache_root()), *words)
+    done = sifgate(root, "up", *words)
     if done.returncode:
         logs = "".join(
             f"\n{file.name}: {file.read_text(errors='replace')[-800:]}" for file in (root / "log").glob("*")

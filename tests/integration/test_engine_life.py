@@ -18,6 +18,7 @@ import psutil
 import pytest
 from tests.integration.conftest import RunningEngine, describe, new_root, running, sifgate, start, stop
 
+from sifgate.client import Client
 from sifgate.engine import halt, report
 from sifgate.engine.report import Report
 
@@ -116,6 +117,24 @@ def test_taken_port_is_left_to_its_thief(mortal: RunningEngine) -> None:
         moved = until(mortal, is_back("clair", pid))
     assert moved.parts["clair"].state == "up"
     assert describe(mortal.root).clair_url == f"https://{moved.parts['clair'].address}"
+
+
+def test_agent_learns_where_the_server_went(mortal: RunningEngine) -> None:
+    """Where somebody takes the server's port, the server moves and the agent follows it."""
+    found = report.alive(mortal.layout.state_file)
+    assert found is not None
+    host, _, port = found.parts["server"].address.rpartition(":")
+    pid = kill(mortal, "server")
+    with contextlib.closing(_take(host, int(port))):
+        moved = until(mortal, is_back("server", pid))
+        new = f"https://{moved.parts['server'].address}"
+        assert not new.endswith(f":{port}")
+        client = Client(str(mortal.places.run / "agent.sock"))
+        end = time.monotonic() + PATIENCE
+        while json.loads(client.query("status"))["server"]["url"] != new:
+            assert time.monotonic() < end, "the agent still asks the thief"
+            time.sleep(0.05)
+    assert moved.parts["agent"].process == found.parts["agent"].process, "the agent itself goes on"
 
 
 def _take(host: str, port: int) -> socket.socket:

@@ -55,6 +55,7 @@ class Child:
         self.part: Part | None = None
         self.popen: subprocess.Popen[bytes] | None = None
         self.process: Process | None = None
+        self.moved = False
         self.restarts = 0
         self.failures = 0
         self.started = 0.0
@@ -139,8 +140,7 @@ class Supervisor:
         child.popen = _spawn(child.part, self._engine)
         child.process = Process.of(child.popen.pid)
         self._log.info("part starts", part=child.name, pid=child.popen.pid)
-        if port and port != self._ports[child.name]:
-            self._pass_on(child.name)
+        child.moved = child.moved or port != self._ports.get(child.name)
 
     def _pass_on(self, name: str) -> None:
         """Let the one who uses a part know of its new port: by starting it anew, the agent by a signal."""
@@ -193,6 +193,9 @@ class Supervisor:
             if child.part.after:
                 child.part.after()
             child.state, child.detail = "up", ""
+            if child.moved:
+                child.moved = False
+                self._pass_on(child.name)
             self._log.info("part is up", part=child.name, seconds=round(now - child.started, 2))
         elif now - child.started > child.part.patience:
             child.popen.kill()
