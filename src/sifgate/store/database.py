@@ -24,6 +24,7 @@ class Database:
 
     def __init__(self, dsn: str, *, connections: int = 12, wait_seconds: float = 5.0) -> None:
         self._dsn = dsn
+        self._wait_seconds = wait_seconds
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             dsn,
             min_size=1,
@@ -38,7 +39,7 @@ class Database:
     def open(self) -> None:
         """Connect; raises StoreError if PostgreSQL does not answer."""
         try:
-            self._pool.open(wait=True)
+            self._pool.open(wait=True, timeout=self._wait_seconds)
         except PoolTimeout as error:
             self._pool.close()
             raise StoreError(f"PostgreSQL does not answer: {error}") from error
