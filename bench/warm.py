@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 import psutil
 
+from bench.figure import Figure
 from sifgate import wire
 from sifgate.agent.cache import Cache, digest_of
 from sifgate.agent.identity import identify
@@ -42,6 +43,16 @@ STEADY_SECONDS = 6.0
 ONE_BY_ONE = 2000
 REPEATS = 5
 """Bursts of each size; the median and the worst are told."""
+
+
+POLICY = """\
+schema: sifgate.policy/v1
+mode: enforce
+rules:
+  - id: medium
+    when: {{severity: ">= medium"}}
+    action: {action}
+"""
 
 
 def verdict() -> Verdict:
@@ -247,23 +258,35 @@ def _measure(policy: str, expected: bytes) -> dict[str, Any]:
         }
 
 
-def measure() -> dict[str, Any]:
-    """Return the warm figures: launches that pass, and launches that are refused (each refusal waits for the disk)."""
-    return {
-        "passing": _measure(POLICY.format(action="log"), b"action:3=log"),
-        "refused": _measure(POLICY.format(action="block"), b"action:5=block"),
-    }
-
-
-POLICY = """\
-schema: sifgate.policy/v1
-mode: enforce
-rules:
-  - id: medium
-    when: {{severity: ">= medium"}}
-    action: {action}
-"""
+def measure() -> list[Figure]:
+    """Return the warm figures: launches that pass, and launches that are refused, which wait for the disk."""
+    passing = _measure(POLICY.format(action="log"), b"action:3=log")
+    refused = _measure(POLICY.format(action="block"), b"action:5=block")
+    disk = "each refusal waits for fdatasync"
+    steady, burst = passing["steady"], passing["burst_1000"]
+    return [
+        Figure("warm decision, one at a time, p50", passing["one_at_a_time"]["p50_ms"], "ms", 1.0),
+        Figure("warm decision, one at a time, p99", passing["one_at_a_time"]["p99_ms"], "ms"),
+        Figure(f"warm decision at {STEADY_RATE} launches/s, p50", steady["p50_ms"], "ms", 1.0),
+        Figure(f"warm decision at {STEADY_RATE} launches/s, p99", steady["p99_ms"], "ms", 5.0),
+        Figure("agent's processor time per warm launch", steady["agent_cpu_us"], "µs"),
+        Figure("100 launches at once, all answered", passing["burst_100"]["all_answered_ms"], "ms"),
+        Figure("1,000 launches at once, all answered", burst["all_answered_ms"], "ms", 150.0),
+        Figure("1,000 launches at once, worst of five", burst["worst_ms"], "ms"),
+        Figure(
+            f"warm refusal at {STEADY_RATE} launches/s, p50", refused["steady"]["p50_ms"], "ms", note=disk
+        ),
+        Figure(
+            f"warm refusal at {STEADY_RATE} launches/s, p99", refused["steady"]["p99_ms"], "ms", note=disk
+        ),
+        Figure(
+            "1,000 refusals at once, all reported", refused["burst_1000"]["all_answered_ms"], "ms", note=disk
+        ),
+        Figure("agent resident", max(passing["agent_resident_mb"], refused["agent_resident_mb"]), "MB", 80.0),
+        Figure("server calls of all warm launches", passing["server_calls"], "calls", 0.0),
+    ]
 
 
 if __name__ == "__main__":
-    print(msgspec.json.format(msgspec.json.encode(measure()), indent=2).decode())
+    for figure in measure():
+        print(f"{figure.name}: {figure.value} {figure.unit}")

@@ -99,7 +99,7 @@ class Launches:
         known = self._jobs.complete(job)
         if known is not None or not self._judge.reads_job:
             return known or job
-        return await self._loop.offload(lambda: self._jobs.find_out(job))
+        return await self._loop.offload(lambda: self._jobs.find_out(job), quick=True)
 
     async def _answer(self, session: Session, message: wire.Message, *, patient: bool) -> None:
         asker = await self.asker(session, message)
