@@ -233,6 +233,8 @@ def test_bad_key_files_are_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_an_index_that_did_not_finish_is_no_index(fake: fakes.FakeClair) -> None:
     """201 with an error inside: the reason is Clair's own."""
-    fake.always["index"] = fakes.answer(201, {**FINISHED, "state": "IndexError", "success": False, "err": "bad rpm"})
+    fake.always["index"] = fakes.answer(
+        201, {**FINISHED, "state": "IndexError", "success": False, "err": "bad rpm"}
+    )
     with pytest.raises(ScanFailed, match="bad rpm"):
         index(fake)
