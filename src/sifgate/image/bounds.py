@@ -14,6 +14,8 @@ class Bounds(msgspec.Struct, frozen=True):
 
     entries: int = 2_000_000
     """Directory entries of the image's tree."""
+    directory: int = 250_000
+    """Entries of one directory."""
     depth: int = 200
     """Path components of an entry."""
     bytes_read: int = 64 * GIB

@@ -8,6 +8,8 @@ layer, the pipe for its answers. Each answer is a letter, a 4-byte length and th
 
 from __future__ import annotations
 
+import errno
+import gc
 import os
 import stat
 import struct
@@ -66,24 +68,30 @@ def answer(pipe: int, letter: bytes, body: bytes) -> None:
 
 def main(argument: str) -> NoReturn:
     """Do the task and end the process without any clean-up: there is nothing to clean."""
+    gc.disable()  # nothing here has cycles, and a million entries make every collection slow
     task = msgspec.json.decode(argument, type=Task)
+    refusal = _refusal(task)
+    if refusal is not None:
+        answer(task.answers, b"U", msgspec.json.encode(refusal))
+    os._exit(0)
+
+
+def _refusal(task: Task) -> tuple[str, str] | None:
+    """Do the task; return cause and text of why not, only after what filled the memory is gone."""
     try:
         _do(task)
     except Unscannable as error:
-        answer(task.answers, b"U", msgspec.json.encode((error.cause, str(error))))
+        return error.cause, str(error)
     except MemoryError:
-        answer(task.answers, b"U", b'["bounds","reading the image took more memory than it may"]')
+        return "bounds", "reading the image took more memory than it may"
     except RecursionError:
-        answer(task.answers, b"U", b'["malformed","the image is nested too deeply"]')
+        return "malformed", "the image is nested too deeply"
     except OSError as error:
-        cause = "bounds" if error.errno in {27, 28} else "malformed"  # EFBIG, ENOSPC
-        answer(
-            task.answers, b"U", msgspec.json.encode((cause, f"reading the image failed: {error.strerror}"))
-        )
+        cause = "bounds" if error.errno in {errno.EFBIG, errno.ENOSPC} else "malformed"
+        return cause, f"reading the image failed: {error.strerror}"
     except Exception as error:  # noqa: BLE001  whatever a hostile image finds in our readers is the image's state
-        text = f"a reader gave up: {type(error).__name__}: {error}"
-        answer(task.answers, b"U", msgspec.json.encode(("malformed", text)))
-    os._exit(0)
+        return "malformed", f"a reader gave up: {type(error).__name__}: {error}"
+    return None
 
 
 def _do(task: Task) -> None:

@@ -215,13 +215,12 @@ class SquashfsTree:
 
     # --- directories
 
-    def children(self, directory: Entry) -> list[tuple[bytes, Entry]]:
-        """Return names and entries; raises `Unscannable` on names that repeat, are out of order or lead elsewhere."""
+    def children(self, directory: Entry) -> Iterator[tuple[bytes, Entry]]:
+        """Yield names and entries; raises `Unscannable` on names that repeat, are out of order or lead elsewhere."""
         listing: Listing = directory.handle
         if listing.size <= 3:  # noqa: PLR2004  an empty directory counts "." and ".." as three bytes
-            return []
+            return
         raw = self._directories.read(listing.block, listing.offset, listing.size - 3)
-        found: list[tuple[bytes, Entry]] = []
         before = b""
         position = 0
         end = len(raw)
@@ -245,8 +244,7 @@ class SquashfsTree:
                         "malformed", f"directory entries repeat or are out of order at {name!r}"
                     )
                 before = name
-                found.append((check_name(name), self._inode(block, offset, kind)))
-        return found
+                yield check_name(name), self._inode(block, offset, kind)
 
     # --- inodes
 

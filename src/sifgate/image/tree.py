@@ -106,11 +106,13 @@ def walk(tree: Tree, bounds: Bounds) -> Iterator[tuple[Path, list[tuple[bytes, E
         visited.add(directory.handle)
         if len(path) >= bounds.depth:
             raise Unscannable("bounds", f"directories are nested deeper than {bounds.depth}")
-        entries = []
+        entries: list[tuple[bytes, Entry]] = []
         for item in tree.children(directory):
             seen += 1
             if seen > bounds.entries:
                 raise Unscannable("bounds", f"more than {bounds.entries} entries")
+            if len(entries) >= bounds.directory:
+                raise Unscannable("bounds", f"more than {bounds.directory} entries in one directory")
             entries.append(item)
         yield path, entries
         waiting.extend(

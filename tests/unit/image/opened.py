@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 from io import BytesIO
 
+from tests.unit.image.squashwriter import Directory, write
+
 from sifgate.image.bounds import Bounds
 from sifgate.image.examine import slim_layer
 from sifgate.image.reader import Reader
 from sifgate.image.squashfs import SquashfsTree
 from sifgate.model.image import CoverageFacts
-from tests.unit.image.squashwriter import Directory, write
 
 
 def squashfs_of(data: bytes) -> SquashfsTree:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.unit.image.corpus import APK, OS_RELEASE, STATUS, debian
 from tests.unit.image.opened import layer_of
 from tests.unit.image.squashwriter import Directory, File, Link, Node, tree
@@ -40,7 +39,15 @@ TRICKS: list[tuple[str, Directory, str]] = [
     ),
     (
         "a package marked removed",
-        changed({"var/lib/dpkg/status": File(STATUS.replace(b"install ok", b"deinstall ok").replace(b"ok installed", b"ok config-files"))}),
+        changed(
+            {
+                "var/lib/dpkg/status": File(
+                    STATUS.replace(b"install ok", b"deinstall ok").replace(
+                        b"ok installed", b"ok config-files"
+                    )
+                )
+            }
+        ),
         "dpkg-hidden",
     ),
     ("a package without files", changed({"var/lib/dpkg/status": File(BOTH)}), "dpkg-no-files"),
@@ -66,8 +73,16 @@ TRICKS: list[tuple[str, Directory, str]] = [
         ),
         "dpkg-unseen",
     ),
-    ("a planted rpm database", changed({"var/lib/rpm/Packages": File(b"x")}), "foreign-database: var/lib/rpm"),
-    ("a real rpm database elsewhere", changed({"opt/rpmdb.sqlite": File(SQLITE)}), "foreign-database: opt/rpm"),
+    (
+        "a planted rpm database",
+        changed({"var/lib/rpm/Packages": File(b"x")}),
+        "foreign-database: var/lib/rpm",
+    ),
+    (
+        "a real rpm database elsewhere",
+        changed({"opt/rpmdb.sqlite": File(SQLITE)}),
+        "foreign-database: opt/rpm",
+    ),
     (
         "a planted INSTALLER of dpkg",
         changed({f"opt/{SITE}/METADATA": File(WHEEL), f"opt/{SITE}/INSTALLER": File(b"dpkg\n")}),
@@ -91,7 +106,13 @@ TRICKS: list[tuple[str, Directory, str]] = [
     ),
     (
         "a wheel where rpm's own are",
-        tree({"etc/os-release": File(RHEL), "var/lib/rpm/rpmdb.sqlite": File(SQLITE), f"{SITE}/METADATA": File(WHEEL)}),
+        tree(
+            {
+                "etc/os-release": File(RHEL),
+                "var/lib/rpm/rpmdb.sqlite": File(SQLITE),
+                f"{SITE}/METADATA": File(WHEEL),
+            }
+        ),
         "python-hidden: usr/lib/python3.11",
     ),
     (
@@ -101,7 +122,9 @@ TRICKS: list[tuple[str, Directory, str]] = [
     ),
     (
         "another VERSION_ID and codename",
-        changed({"usr/lib/os-release": File(OS_RELEASE.replace(b'"13"', b'"12"').replace(b"trixie", b"bookworm"))}),
+        changed(
+            {"usr/lib/os-release": File(OS_RELEASE.replace(b'"13"', b'"12"').replace(b"trixie", b"bookworm"))}
+        ),
         "version: VERSION_ID is '12', etc/debian_version says '13'",
     ),
     (
@@ -109,7 +132,9 @@ TRICKS: list[tuple[str, Directory, str]] = [
         changed(
             {
                 "etc/debian_version": None,
-                "var/lib/dpkg/status": File(STATUS.replace(b"bash", b"base-files").replace(b"5.2", b"11.1+deb11u9")),
+                "var/lib/dpkg/status": File(
+                    STATUS.replace(b"bash", b"base-files").replace(b"5.2", b"11.1+deb11u9")
+                ),
                 "var/lib/dpkg/info/base-files.list": File(),
                 "var/lib/dpkg/info/bash.list": None,
                 "var/lib/dpkg/info/bash.md5sums": None,
@@ -127,7 +152,13 @@ TRICKS: list[tuple[str, Directory, str]] = [
     ),
     (
         "another Alpine",
-        tree({"etc/os-release": File(ALPINE), "lib/apk/db/installed": File(APK), "etc/alpine-release": File(b"3.9.0")}),
+        tree(
+            {
+                "etc/os-release": File(ALPINE),
+                "lib/apk/db/installed": File(APK),
+                "etc/alpine-release": File(b"3.9.0"),
+            }
+        ),
         "version:",
     ),
     (
@@ -143,7 +174,9 @@ TRICKS: list[tuple[str, Directory, str]] = [
     ),
     (
         "a dpkg status in Alpine",
-        tree({"etc/os-release": File(ALPINE), "lib/apk/db/installed": File(APK), "var/lib/dpkg/status": File()}),
+        tree(
+            {"etc/os-release": File(ALPINE), "lib/apk/db/installed": File(APK), "var/lib/dpkg/status": File()}
+        ),
         "foreign-database: var/lib/dpkg/status",
     ),
 ]
@@ -169,7 +202,9 @@ HONEST: list[tuple[str, Directory]] = [
             {
                 "usr/lib/python3/dist-packages/a-1.dist-info/METADATA": File(WHEEL),
                 "usr/lib/python3/dist-packages/a-1.dist-info/INSTALLER": File(b"dpkg"),
-                "var/lib/dpkg/info/bash.list": File(b"/bin/bash\n/usr/lib/python3/dist-packages/a-1.dist-info/METADATA\n"),
+                "var/lib/dpkg/info/bash.list": File(
+                    b"/bin/bash\n/usr/lib/python3/dist-packages/a-1.dist-info/METADATA\n"
+                ),
             }
         ),
     ),
@@ -195,11 +230,16 @@ HONEST: list[tuple[str, Directory]] = [
             }
         ),
     ),
-    ("wheels of pip", changed({f"opt/{SITE}/METADATA": File(WHEEL), f"opt/{SITE}/INSTALLER": File(b"pip\n")})),
+    (
+        "wheels of pip",
+        changed({f"opt/{SITE}/METADATA": File(WHEEL), f"opt/{SITE}/INSTALLER": File(b"pip\n")}),
+    ),
 ]
 
 
-@pytest.mark.parametrize(("root", "expected"), [each[1:] for each in TRICKS], ids=[each[0] for each in TRICKS])
+@pytest.mark.parametrize(
+    ("root", "expected"), [each[1:] for each in TRICKS], ids=[each[0] for each in TRICKS]
+)
 def test_trick_is_seen(root: Directory, expected: str) -> None:
     """The facts say which package data contradict the image."""
     facts, _ = layer_of(root)

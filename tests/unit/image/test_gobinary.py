@@ -47,7 +47,11 @@ def elf(order: str, bits: int, *, section: bool, magic_at: int, sections: int = 
     data = bytearray(SIZE)
     fields = (kind, 62, 1, 0, head, table_at, 0, head, program.size, 1, row.size, sections + section, 1)
     data[:head] = ident + header.pack(*fields)
-    parts = (1, 6, REGION, address, address, 0x20000, 0x30000, 16) if wide else (1, REGION, address, address, 0x20000, 0x30000, 6, 16)
+    parts = (
+        (1, 6, REGION, address, address, 0x20000, 0x30000, 16)
+        if wide
+        else (1, REGION, address, address, 0x20000, 0x30000, 6, 16)
+    )
     data[head : head + program.size] = program.pack(*parts)
     rows = [row.pack(*([0] * 10)), row.pack(1, 3, 0, 0, names_at, len(names), 0, 0, 1, 0)]
     if section:

@@ -11,6 +11,10 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from testbed import sif as writer
+from tests.unit.image.corpus import debian
+from tests.unit.image.squashwriter import File, write
+from tests.unit.image.test_gobinary import Counted
 
 from sifgate.errors import Unscannable
 from sifgate.image import tarball
@@ -19,12 +23,9 @@ from sifgate.image.bounds import MIB, Bounds
 from sifgate.image.examine import examine
 from sifgate.image.reader import Reader
 from sifgate.image.worker import CAUSES
-from testbed import sif as writer
-from tests.unit.image.corpus import debian
-from tests.unit.image.squashwriter import File, write
-from tests.unit.image.test_gobinary import Counted
 
 BOUNDS = Bounds(entries=10_000, bytes_read=256 * MIB, layer_size=64 * MIB, member_size=16 * MIB)
+STATES = CAUSES | {"read"}
 HONEST = write(debian({"opt/a.egg-info": File(b"Name: a\n"), "opt/tool": File(b"\x7fELF" + bytes(5000))}))
 
 
@@ -35,7 +36,6 @@ def examined(data: bytes) -> str:
         os.write(fd, data)
         examine(fd, BOUNDS, BytesIO(), lambda _done, _expected: None)
     except Unscannable as error:
-        assert error.cause in CAUSES
         return error.cause
     finally:
         os.close(fd)
@@ -54,21 +54,22 @@ def test_flipped_bytes_of_a_squashfs(flips: list[tuple[int, int]]) -> None:
     data = bytearray(HONEST)
     for offset, value in flips:
         data[offset] = value
-    examined(bytes(data))
+    assert examined(bytes(data)) in STATES
 
 
 @settings(max_examples=200)
 @given(st.integers(8, 95), st.integers(0, 2**64 - 1))
 def test_damaged_superblock(offset: int, value: int) -> None:
     """Any eight bytes of the superblock set to anything."""
-    examined(HONEST[:offset] + struct.pack("<Q", value)[: 96 - offset] + HONEST[min(96, offset + 8) :])
+    data = HONEST[:offset] + struct.pack("<Q", value)[: 96 - offset] + HONEST[min(96, offset + 8) :]
+    assert examined(data) in STATES
 
 
 @settings(max_examples=100)
 @given(st.integers(0, len(HONEST)))
 def test_truncated_squashfs(size: int) -> None:
     """Cut at any place."""
-    examined(HONEST[:size])
+    assert examined(HONEST[:size]) in STATES
 
 
 def _honest_sif() -> bytes:
@@ -87,10 +88,12 @@ def test_damaged_sif_header(data: st.DataObject) -> None:
     """Bytes changed in the header and the first descriptors of a SIF."""
     image = bytearray(SIF)
     for _ in range(data.draw(st.integers(1, 4))):
-        start = data.draw(st.sampled_from([0, 32, 64, 88, 96, 4096, 4096 + 17, 4096 + 25, 4096 + 201, 4096 + 585]))
+        start = data.draw(
+            st.sampled_from([0, 32, 64, 88, 96, 4096, 4096 + 17, 4096 + 25, 4096 + 201, 4096 + 585])
+        )
         value = data.draw(st.binary(min_size=1, max_size=8))
         image[start : start + len(value)] = value
-    examined(bytes(image))
+    assert examined(bytes(image)) in STATES
 
 
 @settings(max_examples=200)
@@ -101,8 +104,8 @@ def test_layer_reader_takes_anything(data: bytes) -> None:
     try:
         os.write(fd, data)
         list(tarball.members(Reader(fd, 0, len(data), 1 << 30), 1000))
-    except Unscannable as error:
-        assert error.cause in CAUSES
+    except Unscannable:
+        pass
     finally:
         os.close(fd)
 
@@ -112,4 +115,3 @@ def test_layer_reader_takes_anything(data: bytes) -> None:
 def test_archive_vetting_takes_anything(head: bytes, tail: bytes) -> None:
     """Whatever calls itself a jar gets an answer."""
     why_unsafe(Counted(head + b"PK\x01\x02" + tail + b"x.jar" + head + b"PK\x05\x06" + tail), 1 << 20)
-

@@ -8,15 +8,18 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.unit.image import bad_files, bad_trees
+from tests.unit.image.corpus import CASES, Case
 
 from sifgate.errors import Unscannable
 from sifgate.image.bounds import MIB, Bounds
-from sifgate.image.tarball import members
 from sifgate.image.reader import Reader
+from sifgate.image.tarball import members
 from sifgate.image.worker import CAUSES, extract_measured, recheck
-from tests.unit.image.corpus import CASES, Case
 
 BOUNDS = Bounds(wall_seconds=120.0, cpu_seconds=60, memory=1 << 30)
+MODULES = (bad_files, bad_trees)
+"""Importing them fills the corpus."""
 MOST_RESIDENT = 400 * MIB
 
 
@@ -26,7 +29,6 @@ def _outcome(path: Path) -> str:
     try:
         extraction, layer, examined = extract_measured(fd, bounds=BOUNDS)
     except Unscannable as error:
-        assert error.cause in CAUSES
         return error.cause
     finally:
         os.close(fd)
@@ -53,4 +55,5 @@ def test_bad_image_ends_in_its_state(hostile: Case, tmp_path: Path) -> None:
     start = time.monotonic()
     outcome = _outcome(path)
     assert hostile.expected in outcome
+    assert outcome in CAUSES or outcome.startswith(("omitted", "contradiction"))
     assert time.monotonic() - start < BOUNDS.wall_seconds

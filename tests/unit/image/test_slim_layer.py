@@ -9,12 +9,12 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-
-from sifgate.image.worker import extract, recheck
 from testbed.squashfs import COMPRESSIONS, make_sif, make_squashfs
 from tests.unit.image.corpus import APK, OS_RELEASE, STATUS, debian
 from tests.unit.image.opened import layer_of, squashfs_of
 from tests.unit.image.squashwriter import File, Link, tree
+
+from sifgate.image.worker import extract, recheck
 
 FILES = {
     "usr/lib/os-release": OS_RELEASE,

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.unit.image.corpus import OS_RELEASE, debian, in_sif
+from tests.unit.image.squashwriter import File
 
 from sifgate.engine import reach
 from sifgate.errors import Unscannable
@@ -22,8 +24,6 @@ from sifgate.image import seccomp, worker
 from sifgate.image.bounds import Bounds
 from sifgate.image.fingerprint import canonical_facts, fingerprint
 from sifgate.model.image import CoverageFacts, Extraction, OsRelease
-from tests.unit.image.corpus import OS_RELEASE, debian, in_sif
-from tests.unit.image.squashwriter import File
 
 INSIDE = """
 import ctypes, errno, os, socket, sys, threading
@@ -31,7 +31,9 @@ sys.path[:0] = sys.argv[3:]
 from sifgate.image import sandbox
 from sifgate.image.bounds import Bounds
 uid = int(sys.argv[1])
-layers = sandbox.enter(Bounds(), uid=uid if uid >= 0 else None, program=bytes.fromhex(sys.argv[2]), why_no_program="", directory=None)
+program = bytes.fromhex(sys.argv[2])
+own = uid if uid >= 0 else None
+layers = sandbox.enter(Bounds(), uid=own, program=program, why_no_program="", directory=None)
 assert layers["seccomp"] == layers["no_new_privs"] == "active", layers
 def tried(what):
     try:
@@ -102,7 +104,13 @@ def test_layers_are_reported() -> None:
 def test_no_sandbox_no_reading(image: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where neither seccomp nor Landlock can be had, the image is not read at all."""
     monkeypatch.setattr(worker, "_program", lambda **_: (b"", "no libseccomp"))
-    monkeypatch.setattr(worker, "_START", worker._START.replace("; main(", "; from sifgate.image import sandbox; sandbox._SYS_LANDLOCK_CREATE = 9999; main("))
+    monkeypatch.setattr(
+        worker,
+        "_START",
+        worker._START.replace(
+            "; main(", "; from sifgate.image import sandbox; sandbox._SYS_LANDLOCK_CREATE = 9999; main("
+        ),
+    )
     with pytest.raises(Unscannable, match="seccomp: no libseccomp") as caught:
         worker.extract(image)
     assert caught.value.cause == "sandbox"
@@ -129,7 +137,12 @@ def test_hung_worker_is_ended(image: int, monkeypatch: pytest.MonkeyPatch) -> No
 def test_processor_time_is_bounded(tmp_path: Path) -> None:
     """An image that costs more processor time than it may ends as `bounds`."""
     data = b"MZ" + bytes((64 << 20) - 2)
-    root = debian({f"opt/{number}": File(data[:100], size=1 << 29, sizes=[100 | 1 << 24] + [0] * 4095) for number in range(64)})
+    root = debian(
+        {
+            f"opt/{number}": File(data[:100], size=1 << 29, sizes=[100 | 1 << 24] + [0] * 4095)
+            for number in range(64)
+        }
+    )
     fd = os.open(in_sif(tmp_path, root), os.O_RDONLY)
     try:
         with pytest.raises(Unscannable) as caught:
@@ -151,7 +164,9 @@ def test_processor_time_is_bounded(tmp_path: Path) -> None:
         b"P\x01\0\0\0x",
     ],
 )
-def test_nonsense_from_the_worker_is_not_believed(image: int, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+def test_nonsense_from_the_worker_is_not_believed(
+    image: int, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
     """A worker that the image has taken over says what it wants; only the expected forms count."""
     code = f"import sys, json, os; os.write(json.loads(sys.argv[1])['answers'], {said!r})"
     monkeypatch.setattr(worker, "_START", code)
@@ -282,7 +297,11 @@ def test_sandbox_directory_is_never_left(tmp_path: Path) -> None:
     finally:
         os.close(fd)
     assert extraction.image_format == "directory"
-    assert set(extraction.facts.omitted) == {"link: etc/issue", "link: etc/os-release", "not-a-file: opt/rpmdb.sqlite"}
+    assert set(extraction.facts.omitted) == {
+        "link: etc/issue",
+        "link: etc/os-release",
+        "not-a-file: opt/rpmdb.sqlite",
+    }
     assert extraction.layer_size == 1024
 
 
