@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -290,3 +291,41 @@ def test_running_under_a_foreign_python_path(mortal: RunningEngine) -> None:
     assert process is not None
     words = psutil.Process(process.pid).cmdline()
     assert words[:3] == [sys.executable, "-I", "-m"]
+
+
+def test_memory_of_clair_is_bounded(mortal: RunningEngine) -> None:
+    """Clair's private memory has a limit, and its collector knows of it."""
+    found = report.alive(mortal.layout.state_file)
+    assert found is not None
+    process = found.parts["clair"].process
+    assert process is not None
+    limits = Path(f"/proc/{process.pid}/limits").read_text().splitlines()
+    assert next(line.split()[3] for line in limits if line.startswith("Max data size")) == str(3072 << 20)
+    assert psutil.Process(process.pid).environ()["GOMEMLIMIT"] == "2048MiB"
+
+
+def test_locks_cannot_be_taken_by_strangers(mortal: RunningEngine) -> None:
+    """Whoever can open a lock file can hold the lock and keep `up` from starting: they are private."""
+    for lock in mortal.places.run.glob("*.lock"):
+        assert lock.stat().st_mode & 0o077 == 0
+
+
+def test_foreground_for_systemd() -> None:
+    """`up --foreground` stays, and ends everything at SIGTERM with status 0."""
+    root = new_root()
+    try:
+        words = [sys.executable, "-m", "sifgate.cli.main", "--root", str(root), "up", "--foreground"]
+        words += ["--without", "mirror,clair,server,agent"]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+            end = time.monotonic() + PATIENCE
+            found = None
+            while not (found and found.phase == "up"):
+                assert time.monotonic() < end
+                found = report.alive(root / "run" / "engine.json")
+                time.sleep(0.05)
+            assert found.supervisor.pid == child.pid
+            child.terminate()
+            assert child.wait(timeout=PATIENCE) == 0
+        assert not _cwd_or_root_users(root)
+    finally:
+        stop(root)

@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sifgate.config import Places
-from sifgate.engine import halt, report, supervisor
+from sifgate.engine import halt, processes, report, supervisor
 from sifgate.engine import layout as files
 from sifgate.engine.clairbuild import ensure_clair, install
 from sifgate.engine.layout import Layout
@@ -104,7 +104,7 @@ def _command(arguments: argparse.Namespace, without: Sequence[str]) -> list[str]
 def _alone(layout: Layout) -> Iterator[None]:
     """Let only one `sifgate up` at a time start things."""
     try:
-        with FileLock(layout.places.run / "up.lock", timeout=_START_SECONDS):
+        with FileLock(layout.places.run / "up.lock", timeout=_START_SECONDS, mode=0o600):
             yield
     except Timeout as error:
         raise EngineError("another `sifgate up` does not come to an end", hint="sifgate status") from error
@@ -155,7 +155,7 @@ def _until(
             logs = f"logs: {layout.places.log}"
             if last and last.phase == "failed":
                 raise EngineError(last.message, hint=last.hint or logs)
-            words = supervisor.last_words(layout.log("engine"))
+            words = processes.last_words(layout.log("engine"))
             raise EngineError(f"the engine does not start: {words}", hint=logs)
         if found:
             up = sum(part.state == "up" for part in found.parts.values())

@@ -44,7 +44,7 @@ def ensure_clair(cache: Path, *, program: str = "clair", progress: Progress = si
     home.mkdir(mode=0o755, parents=True, exist_ok=True)
     fsguard.check(home, owner_uid=os.geteuid())
     target = home / program
-    with FileLock(home / "lock"):
+    with FileLock(home / "lock", mode=0o600):
         if not target.exists():
             _build(home, [name for name in PROGRAMS if not (home / name).exists()], progress)
         verify(target)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import select
 import signal
 import socket
@@ -32,7 +31,8 @@ from sifgate.config import Places
 from sifgate.engine import accounts, feeds, halt, keys, layout, settings
 from sifgate.engine.clairbuild import CLAIR_VERSION, verify
 from sifgate.engine.loading import Loading
-from sifgate.engine.parts import MARK, NAMES, Engine, Part, clair_url, part
+from sifgate.engine.parts import NAMES, Engine, Part, clair_url, part
+from sifgate.engine.processes import free_port, is_free, last_words, spawn
 from sifgate.engine.report import PartReport, Process, Report
 from sifgate.errors import EngineError, SifgateError
 
@@ -137,7 +137,7 @@ class Supervisor:
             )
         child.part = part(self._engine, child.name, self._ports)
         child.state, child.started = "starting", time.monotonic()
-        child.popen = _spawn(child.part, self._engine)
+        child.popen = spawn(child.part, self._engine)
         child.process = Process.of(child.popen.pid)
         self._log.info("part starts", part=child.name, pid=child.popen.pid)
         child.moved = child.moved or port != self._ports.get(child.name)
@@ -271,60 +271,9 @@ def _note(number: int, frame: object) -> None:
     del number, frame
 
 
-def _spawn(what: Part, engine: Engine) -> subprocess.Popen[bytes]:
-    log = engine.layout.log(what.name)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    command, identity = what.account.start(what.command)
-    try:
-        child = subprocess.Popen(
-            command, cwd="/", env={**what.environment, MARK: str(engine.layout.places.run)},
-            stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, start_new_session=True,
-            **identity,
-        )  # fmt: skip
-    except OSError as error:
-        raise EngineError(
-            f"{what.command[0]}: {error.strerror} (as {what.account.name})",
-            hint="is it, with every directory above it, readable for that user?",
-        ) from error
-    finally:
-        os.close(descriptor)
-    if what.data_limit:
-        resource.prlimit(child.pid, resource.RLIMIT_DATA, (what.data_limit, what.data_limit))
-    return child
-
-
 def pause_after(failures: int) -> float:
     """Return the seconds to wait before the next start: none, 1, 2, 4 … 30."""
     return 0.0 if failures <= 1 else min(_LONGEST_PAUSE, 2.0 ** (failures - 2))
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def is_free(port: int) -> bool:
-    """Return whether a part could listen on the port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def last_words(log: Path, count: int = 400) -> str:
-    """Return the last line of a part's log, at most `count` bytes of it."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - count))
-            lines = stream.read().decode(errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return lines[-1].strip() if lines else ""
 
 
 def assemble(root: str, without: Sequence[str], directories: Sequence[Path]) -> Engine:
@@ -368,7 +317,7 @@ def serve(engine: Engine, log: structlog.stdlib.BoundLogger) -> int:
     os.umask(0o022)
     layout.prepare(engine.layout, engine.accounts)
     try:
-        with FileLock(engine.layout.lock, timeout=0):
+        with FileLock(engine.layout.lock, timeout=0, mode=0o600):
             for process, signals in halt.leftovers(engine.layout):
                 log.warning("left behind by a supervisor that was killed", pid=process.pid)
                 halt.stop(process, signals)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from sifgate.config import Places
-from sifgate.engine import halt, report, supervisor
+from sifgate.engine import halt, processes, report, supervisor
 from sifgate.engine.layout import Layout
 from sifgate.engine.parts import MARK
 from sifgate.engine.report import Process
@@ -105,13 +105,13 @@ def test_taken_port_is_seen() -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert not supervisor.is_free(listener.getsockname()[1])
-    assert supervisor.is_free(supervisor.free_port())
+        assert not processes.is_free(listener.getsockname()[1])
+    assert processes.is_free(processes.free_port())
 
 
 def test_last_words(short: Path) -> None:
     """Of a log the last line is quoted; a missing log says nothing."""
     log = short / "part.log"
     log.write_bytes(b"Traceback\n  line\nError: \xff broken\n\n")
-    assert supervisor.last_words(log) == "Error: � broken"
-    assert supervisor.last_words(short / "none") == ""
+    assert processes.last_words(log) == "Error: � broken"
+    assert processes.last_words(short / "none") == ""
