@@ -19,6 +19,7 @@ from sifgate.image.worker import sandbox_layers
 
 _SIGN_OF_LIFE = 3.0
 _DAY = 86_400.0
+_WELL = {"up", "yours", "left out"}
 
 
 class PartHealth(msgspec.Struct, frozen=True):
@@ -80,7 +81,7 @@ def look(places: Places, now: datetime) -> Health:
         message = "the supervisor is gone; `sifgate up` starts everything anew" if alive else message
     advisories = tuple(_advisory(row, now) for row in found.advisories)
     return Health(
-        phase == "up", phase, message, found.enforcing, found.since,
+        phase == "up" and all(part.state in _WELL for part in parts), phase, message, found.enforcing, found.since,
         found.supervisor.pid if supervised else None, parts, advisories, sandbox_layers(), agent,
     )  # fmt: skip
 
