@@ -15,6 +15,7 @@ The agent runs on the host with `--root WORK/nodes/n1`: sockets, descriptors and
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -71,14 +72,20 @@ class Cluster:
         plugstack: str = "",
         prepare: Sequence[Callable[[Path], None]] = (),
         binds: Mapping[str, Path] | None = None,
+        one_cpu: bool = False,
     ) -> None:
-        """Remember the shape: `settings` are lines of slurm.conf, `prepare` fill the root before the daemons start."""
+        """Remember the shape: `settings` are lines of slurm.conf, `prepare` fill the root before the daemons start.
+
+        `one_cpu` is for job_container/tmpfs: Linux 6.18 numbers namespaces per CPU and refuses (EINVAL) to bind-mount
+        one whose number is lower than that of its creator, which a job on another CPU than slurmd's may get.
+        """
         self.names = tuple(nodes)
         self._tree = tree
         self._settings = settings
         self._plugstack = plugstack
         self._prepare = prepare
         self._binds = dict(binds or {})
+        self._pin = ("taskset", "-c", str(min(os.sched_getaffinity(0)))) if one_cpu else ()
         self._process: subprocess.Popen[str] | None = None
         self._init = 0
         self.work = Path()
@@ -138,6 +145,7 @@ class Cluster:
         with (self.work / "start.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
+                    *self._pin,
                     *(
                         "unshare",
                         "--net",

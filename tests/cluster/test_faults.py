@@ -198,17 +198,23 @@ def test_a_wrong_plugstack_argument_is_refused_at_the_client(cluster: Cluster) -
 
 
 def _private_tmp(root: Path) -> None:
-    text = "AutoBasePath=true\nBasePath=/var/lib/private-tmp\nShared=true\n"
+    text = "AutoBasePath=true\nBasePath=/var/lib/private-tmp\n"
     (root / "etc/slurm/job_container.conf").write_text(text)
 
 
 def test_an_image_in_the_jobs_private_tmp_is_found() -> None:
     """job_container/tmpfs: the agent is handed the file of the job's /tmp, not of the node's."""
-    settings = ["JobContainerType=job_container/tmpfs", "PrologFlags=Contain,Serial"]
+    settings = ["JobContainerType=job_container/tmpfs", "PrologFlags=Contain"]
     script: list[Step] = [("open", "/tmp/x.sif"), ("open", "y.sif"), ("decide", "allow", {})]
     prepare = [install.plugin, _private_tmp]
     with (
-        Cluster(nodes=("n1",), settings=settings, plugstack="required sifgate.so\n", prepare=prepare) as own,
+        Cluster(
+            nodes=("n1",),
+            settings=settings,
+            plugstack="required sifgate.so\n",
+            prepare=prepare,
+            one_cpu=True,
+        ) as own,
         ScriptedAgent(
             own.node_root("n1") / "run/agent.sock", lambda ask: script if ask.verb == "ask" else []
         ) as agent,

@@ -59,3 +59,15 @@ def test_missing_headers_are_named(tmp_path: Path) -> None:
     done = subprocess.run(make, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "libslurm-dev" in done.stderr
+
+
+def test_install_puts_plugin_and_snippet_in_place(plugin: Path, tmp_path: Path) -> None:
+    """`make install` under a staging directory: the library, and an `optional` line to begin with."""
+    make: list[str | Path] = ["make", "-s", "-C", REPOSITORY / "plugin", "install", f"OUT={plugin.parent}"]
+    headers = obtain_headers(plugin.parent.name.removeprefix("plugin-")[:5])
+    subprocess.run(
+        [*make, f"SLURM_INCLUDE={headers}", f"DESTDIR={tmp_path}", "PLUGINDIR=/usr/lib/slurm"], check=True
+    )
+    assert (tmp_path / "usr/lib/slurm/sifgate.so").read_bytes() == plugin.read_bytes()
+    lines = (tmp_path / "etc/slurm/plugstack.conf.d/sifgate.conf").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["optional sifgate.so"]
