@@ -122,7 +122,7 @@ class RunningAgent:
     def ask(self, path: Path | str, *, door: str = "spank", uid: int = 1000, **fields: Any) -> Message:
         """Ask as root's shim of a user would."""
         words = {"door": door, "uid": str(uid), "gid": str(uid), "cwd": "/", "path": str(path), **fields}
-        deadline = float(fields.pop("deadline", 20.0))
+        deadline = float(words.pop("deadline", 20.0))
         return self.client.ask(
             [(key, str(value).encode()) for key, value in words.items()], deadline=deadline
         )

@@ -162,7 +162,7 @@ class Launches:
         )
 
     def _record(self, session: Session, found: Review, outcome: str) -> AuditRecord:
-        return compose(
+        record = compose(
             record_id(time.time(), os.urandom(6)),
             now=time.time(),
             node=self.node,
@@ -171,8 +171,10 @@ class Launches:
             stand=_stand(found.footing),
             latency_ms=(time.monotonic() - session.arrived) * 1000,
             outcome=outcome,
-            kept_by="" if found.decision is found.own or found.decision == found.own else "server",
         )
+        if found.decision is found.own or found.decision == found.own:
+            return record
+        return msgspec.structs.replace(record, kept_by="server")
 
     def _standing(self, footing: Footing) -> Promise[Standing]:
         if not footing.digest or self._judge.verdicts.held(footing.digest) is not None:
@@ -206,7 +208,7 @@ class Launches:
     def _would_have(
         self, footing: Footing, launch: LaunchEvent, decision: Decision, record: str
     ) -> AuditRecord:
-        return compose(
+        late = compose(
             record_id(time.time(), os.urandom(6)),
             now=time.time(),
             node=self.node,
@@ -214,8 +216,8 @@ class Launches:
             decision=decision,
             stand=_stand(footing),
             outcome="would_have_blocked",
-            of=record,
         )
+        return msgspec.structs.replace(late, of=record)
 
     def _pause(self, seconds: float) -> Promise[None]:
         promise: Promise[None] = Promise()

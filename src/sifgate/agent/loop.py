@@ -40,7 +40,7 @@ class Loop:
         self._wake_lock = threading.Lock()
         self._pool = ThreadPoolExecutor(threads, "sifgate-work")
         self._quick = ThreadPoolExecutor(4, "sifgate-quick")
-        self._running = False
+        self._stopped = False
         self.turn_end: Callable[[], None] = lambda: None
         """Called at the end of every turn: the journal writes then, and its replies go out."""
         self.watch(self._wake, lambda _events: _drain(self._wake))
@@ -79,14 +79,13 @@ class Loop:
         return promise
 
     def run(self) -> None:
-        """Turn until `stop`."""
-        self._running = True
-        while self._running:
+        """Turn until `stop`, which may have been called already."""
+        while not self._stopped:
             self._turn()
 
     def stop(self) -> None:
         """End `run` after this turn; may be called from a signal handler."""
-        self._running = False
+        self._stopped = True
         os.write(self._wake, _ONE)
 
     def close(self) -> None:

@@ -55,6 +55,43 @@ def read_settings(places: Places) -> Settings:
     return settings
 
 
+class Knowledge:
+    """What the node knows and how it finds out: memo, cache, policy, server, workers, joined."""
+
+    def __init__(
+        self, places: Places, settings: Settings, loop: Loop, shares: FairShares, extract: Extract | None
+    ) -> None:
+        own = settings.agent
+        state = places.state / "agent"
+        mounts = Mounts(own.file_systems, own.network_file_systems)
+        self.memo = Memo(mounts, SLIM_VERSION, own.unleased_life)
+        self.cache = Cache(state / "verdicts.sqlite", boot=boot_id(), limit_bytes=own.cache_bytes)
+        for key, fingerprint, end in self.cache.files():
+            self.memo.restore(key, fingerprint, end)
+        self.remote = Remote(settings.server)
+        self.holder = PolicyHolder(places.etc / "policy.yaml", places.etc / "posture")
+        self.judge = Judge(self.holder, Verdicts(self.cache), partial(loop.offload, quick=True))
+        self.inspector = Inspector(
+            self.memo,
+            mounts,
+            self.cache,
+            workers=own.workers,
+            uid=_worker_uid(own.worker_uid),
+            extract_one=extract,
+        )
+        self.scans = Scans(
+            loop,
+            self.memo,
+            self.cache,
+            self.judge.verdicts,
+            remote=self.remote,
+            inspector=self.inspector,
+            shares=shares,
+            refresh_after=own.refresh_after,
+            stale_after=own.stale_after,
+        )
+
+
 class Agent:
     """All parts of one agent, joined."""
 
@@ -65,43 +102,16 @@ class Agent:
         own = settings.agent
         self.socket_path = places.run / "agent.sock"
         self.loop = Loop()
-        places.log.mkdir(mode=0o755, parents=True, exist_ok=True)
-        fsguard.check(places.log, owner_uid=os.geteuid())
-        self.log = AuditLog(places.log / "audit.jsonl", group=_group_id(settings.audit))
+        self.log = _open_log(places, settings.audit)
         self.journal = Journal(self.log, self.loop)
-        self.mounts = Mounts(own.file_systems, own.network_file_systems)
-        self.memo = Memo(self.mounts, SLIM_VERSION, own.unleased_life)
-        self.cache = Cache(
-            places.state / "agent" / "verdicts.sqlite", boot=boot_id(), limit_bytes=own.cache_bytes
-        )
-        for key, fingerprint, end in self.cache.files():
-            self.memo.restore(key, fingerprint, end)
-        self.remote = Remote(settings.server)
-        quick = partial(self.loop.offload, quick=True)
-        self.holder = PolicyHolder(places.etc / "policy.yaml", places.etc / "posture")
-        self.judge = Judge(self.holder, Verdicts(self.cache), quick)
+        self.loop.turn_end = self.journal.flush
         shares = FairShares(own.shares)
-        self.inspector = Inspector(
-            self.memo,
-            self.mounts,
-            self.cache,
-            workers=own.workers,
-            uid=_worker_uid(own.worker_uid),
-            extract_one=extract,
-        )
-        self.scans = Scans(
-            self.loop,
-            self.memo,
-            self.cache,
-            self.judge.verdicts,
-            remote=self.remote,
-            inspector=self.inspector,
-            shares=shares,
-            refresh_after=own.refresh_after,
-            stale_after=own.stale_after,
-        )
+        known = Knowledge(places, settings, self.loop, shares, extract)
+        self.memo, self.cache, self.remote = known.memo, known.cache, known.remote
+        self.holder, self.judge = known.holder, known.judge
+        self.inspector, self.scans = known.inspector, known.scans
         self.steps = Steps(self.remote, own.scancel, self.loop.offload, self.loop.offload)
-        names = NameCache(quick)
+        names = NameCache(partial(self.loop.offload, quick=True))
         self.launches = Launches(
             node=socket.gethostname(),
             loop=self.loop,
@@ -115,33 +125,31 @@ class Agent:
             jobs=Jobs(own.scancel.with_name("squeue")),
             deadline=own.deadline,
         )
-        self.verbs = Verbs(
+        self.verbs = self._verbs(names)
+        self.shipper = self._shipper()
+        room = own.shares.connections
+        self.listener = Listener(
+            bind(self.socket_path), self.loop, self.verbs.find, total=own.connections, per_user=room
+        )
+
+    def _verbs(self, names: NameCache) -> Verbs:
+        return Verbs(
             loop=self.loop,
             launches=self.launches,
             judge=self.judge,
             scans=self.scans,
             names=names,
             log_path=self.log.path,
-            audit_group=settings.audit.group,
+            audit_group=self.settings.audit.group,
             own_uid=os.geteuid(),
             status=self.status,
             reload=self.reload,
         )
-        self.shipper = Shipper(
-            self.log.path,
-            places.state / "agent" / "shipped.json",
-            self.remote,
-            batch=settings.audit.batch,
-            spool_bytes=settings.audit.spool_bytes,
-        )
-        self.listener = Listener(
-            bind(self.socket_path),
-            self.loop,
-            self.verbs.find,
-            total=own.connections,
-            per_user=own.shares.connections,
-        )
-        self.loop.turn_end = self.journal.flush
+
+    def _shipper(self) -> Shipper:
+        audit = self.settings.audit
+        cursor = self.places.state / "agent" / "shipped.json"
+        return Shipper(self.log.path, cursor, self.remote, batch=audit.batch, spool_bytes=audit.spool_bytes)
 
     def start(self) -> None:
         """Load the policy and begin to ship; what is wrong with the policy is a posture, not a reason to stay away."""
@@ -222,6 +230,13 @@ class Agent:
             },
             "sandbox": sandbox_layers(),
         }
+
+
+def _open_log(places: Places, settings: AuditSettings) -> AuditLog:
+    """Return the audit log in a directory that only we can have written."""
+    places.log.mkdir(mode=0o755, parents=True, exist_ok=True)
+    fsguard.check(places.log, owner_uid=os.geteuid())
+    return AuditLog(places.log / "audit.jsonl", group=_group_id(settings))
 
 
 def own_version() -> str:

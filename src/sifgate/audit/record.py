@@ -183,10 +183,8 @@ def compose(
     stand: Stand,
     latency_ms: float = 0.0,
     outcome: str = "decided",
-    of: str = "",
-    kept_by: str = "",
 ) -> AuditRecord:
-    """Return the record of one decision; user fields capped and escaped."""
+    """Return the record of one decision, `of` and `kept_by` left out; user fields capped and escaped."""
     requester, job, image = launch.requester, launch.job, launch.reference
     argv, digest = argv_lines(launch.argv)
     return AuditRecord(
@@ -197,7 +195,6 @@ def compose(
         action=decision.action.word,
         reference=reference_code(identifier),
         outcome=outcome,
-        of=of,
         would_be=decision.would_be.word,
         mode=decision.mode,
         reasons=reason_lines(decision),
@@ -233,7 +230,6 @@ def compose(
         claimed={escape(key, 64): escape(value, 256) for key, value in list(launch.claimed.items())[:16]},
         suppressed=decision.suppressed,
         latency_ms=round(latency_ms, 3),
-        kept_by=kept_by,
     )
 
 

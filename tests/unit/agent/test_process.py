@@ -19,6 +19,7 @@ from tests.fakes.agent import announce, eventually, write_policy
 from tests.fakes.server import FakeServer, bad_verdict, clean_verdict
 
 from sifgate import wire
+from sifgate.agent.loop import Loop
 from sifgate.client import Client
 from sifgate.errors import AgentUnreachable, SifgateError
 
@@ -238,3 +239,11 @@ def test_client_says_that_nobody_listens(tmp_path: Path) -> None:
         Client(str(tmp_path / "agent.sock")).query("status")
     assert caught.value.code == "agent_unreachable"
     assert caught.value.hint
+
+
+def test_end_that_comes_before_the_beginning_is_not_lost() -> None:
+    """A loop that was told to stop before it ran does not run."""
+    loop = Loop()
+    loop.stop()
+    loop.run()
+    loop.close()
