@@ -39,7 +39,7 @@ plugin: venv  ## build the SPANK plugin for this host's Slurm headers (SLURM_INC
 
 # Hot-path files run on the Python of old nodes.
 HOT     := src/sifgate/client.py src/sifgate/wire.py src/sifgate/errors.py $(wildcard hooks/slurm/*.py)
-SCRIPTS  = $$(grep -rlE --exclude-dir=.git --exclude-dir=.venv '^\#!(/bin/sh|/bin/bash|/usr/bin/env bash)' \
+SCRIPTS  = $$(grep -rlE --exclude='*.py' --exclude-dir=.git --exclude-dir=.venv '^\#!(/bin/sh|/bin/bash|/usr/bin/env bash)' \
 	.ci etc hooks plugin requirements testbed tests src)
 
 lint: venv  ## ruff, mypy, import-linter, shellcheck, vermin, gcc with warnings as errors
