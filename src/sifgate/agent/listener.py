@@ -50,8 +50,13 @@ def bind(path: Path) -> socket.socket:
     return listening
 
 
+def handed_over() -> bool:
+    """Return whether the listening socket is systemd's (sd_listen_fds(3)), which then stays when the agent ends."""
+    return os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1"
+
+
 def _from_systemd() -> socket.socket | None:
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+    if not handed_over():
         return None
     listening = socket.socket(fileno=_SD_LISTEN_FDS_START)
     if listening.family != socket.AF_UNIX or listening.type != socket.SOCK_SEQPACKET:

@@ -22,7 +22,7 @@ from sifgate.agent.jobs import Jobs
 from sifgate.agent.journal import Journal
 from sifgate.agent.judge import Judge, PolicyHolder, Verdicts
 from sifgate.agent.launch import Launches
-from sifgate.agent.listener import Listener, bind
+from sifgate.agent.listener import Listener, bind, handed_over
 from sifgate.agent.loop import Loop
 from sifgate.agent.memo import Memo, boot_id
 from sifgate.agent.mounts import Mounts
@@ -176,7 +176,8 @@ class Agent:
         self.log.close()
         self.loop.close()
         self.cache.close()
-        self.socket_path.unlink(missing_ok=True)
+        if not handed_over():
+            self.socket_path.unlink(missing_ok=True)
 
     def status(self) -> dict[str, Any]:
         """Return what `sifgate status` shows of the agent."""

@@ -229,6 +229,7 @@ def test_socket_of_systemd_is_used(launch: Launch, root: Path) -> None:
         finally:
             process.terminate()
             process.wait(10)
+            assert (root / "run" / "agent.sock").exists()
             if process.stdout is not None:
                 process.stdout.close()
 
