@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from collections.abc import Callable
 from functools import partial
 
@@ -23,8 +24,10 @@ from sifgate.image.tree import Tree
 
 _SNIFFED = 2048
 _SHEBANG = b" run-singularity\n"
-_EXT_MAGIC = b"\x53\xef"
-_EXT_MAGIC_OFFSET = 1080
+_EXT_MAGIC = 0xEF53
+_EXT_SUPERBLOCK = struct.Struct("<24xI28xH18xI")
+"""Logarithm of the block size, magic, revision."""
+_EXT_OFFSET = 1024
 _LUKS = b"LUKS\xba\xbe"
 
 
@@ -57,11 +60,19 @@ def _formats(first: bytes) -> list[tuple[str, Callable[[Reader], Tree]]]:
     for offset in sorted({0, shift}):
         if first.startswith(squashfs.MAGIC, offset):
             found.append(("squashfs", partial(_squashfs, offset)))
-        if first.startswith(_EXT_MAGIC, offset + _EXT_MAGIC_OFFSET) and sif.MAGIC not in first:
+        if sif.MAGIC not in first and _is_ext(first[offset + _EXT_OFFSET :]):
             found.append(("ext3", _no_ext3))
     if first.startswith(_LUKS):
         found.append(("LUKS", _no_luks))
     return found
+
+
+def _is_ext(block: bytes) -> bool:
+    """Return whether this is a superblock of ext2, 3 or 4; its magic alone occurs in a squashfs by chance."""
+    if len(block) < _EXT_SUPERBLOCK.size:
+        return False
+    block_log, magic, revision = _EXT_SUPERBLOCK.unpack_from(block)
+    return bool(magic == _EXT_MAGIC and block_log <= 6 and revision <= 1)  # noqa: PLR2004  64 KiB, revision 1
 
 
 def _squashfs(offset: int, reader: Reader) -> Tree:

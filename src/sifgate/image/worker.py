@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import msgspec
 
@@ -122,7 +122,7 @@ def extract_measured(
     fd: int, *, bounds: Bounds = _DEFAULT, uid: int | None = None, progress: Progress | None = None
 ) -> tuple[Extraction, int, Examined]:
     """Return the same as `extract`, and the worker's own measurements, for the bench."""
-    with tempfile.TemporaryFile(prefix="sifgate-layer-") as layer:
+    with _layer_file() as layer:
         before = _stamp(fd)
         examined = _run(Job("extract", fd, layer.fileno(), bounds, uid, progress))
         if _stamp(fd) != before:
@@ -145,6 +145,14 @@ def extract_measured(
         descriptor = os.dup(layer.fileno())
     os.lseek(descriptor, 0, os.SEEK_SET)
     return extraction, descriptor, examined
+
+
+def _layer_file() -> IO[bytes]:
+    """Return a file without a name for the layer: on disk, else in memory."""
+    try:
+        return tempfile.TemporaryFile(prefix="sifgate-layer-")
+    except OSError:
+        return os.fdopen(os.memfd_create("sifgate-layer", os.MFD_CLOEXEC), "r+b")
 
 
 def recheck(fd: int, extraction: Extraction, *, uid: int | None = None) -> None:

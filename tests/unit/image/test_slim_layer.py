@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import os
 import tarfile
+import tempfile
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from testbed.squashfs import COMPRESSIONS, make_sif, make_squashfs
-from tests.unit.image.corpus import APK, OS_RELEASE, STATUS, debian
+from tests.unit.image.corpus import APK, OS_RELEASE, STATUS, debian, in_sif
 from tests.unit.image.opened import layer_of, squashfs_of
-from tests.unit.image.squashwriter import File, Link, tree
+from tests.unit.image.squashwriter import File, Link, tree, write
 
 from sifgate.image.worker import extract, recheck
 
@@ -153,6 +154,29 @@ def test_same_content_same_fingerprint(tmp_path: Path) -> None:
         make_squashfs(root, path, options=options)
         found[name] = extracted(path)
     assert len(set(found.values())) == 1, {name: each[0] for name, each in found.items()}
+
+
+def test_bare_squashfs_of_old_runtimes_is_read(tmp_path: Path) -> None:
+    """A squashfs at 0, or behind the shebang of a Singularity 2 image, gives what the SIF gives."""
+    data = write(debian({"opt/a": File(bytes(4000))}))
+    variants = {
+        "plain": data,
+        "shebang": b"#!/usr/bin/env run-singularity\n" + data,
+    }
+    found = set()
+    for name, content in variants.items():
+        (tmp_path / name).write_bytes(content)
+        found.add(extracted(tmp_path / name))
+    found.add(extracted(in_sif(tmp_path, debian({"opt/a": File(bytes(4000))}))))
+    assert len(found) == 1
+
+
+def test_layer_needs_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no temporary file can be made, the layer is kept in memory."""
+    path = in_sif(tmp_path, debian())
+    expected = extracted(path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    assert extracted(path) == expected
 
 
 def test_reader_agrees_with_another_one(tmp_path: Path) -> None:
