@@ -322,7 +322,8 @@ def serve(engine: Engine, log: structlog.stdlib.BoundLogger) -> int:
                 log.warning("left behind by a supervisor that was killed", pid=process.pid)
                 halt.stop(process, signals)
             keys.prepare(engine.layout, engine.accounts, datetime.now(timezone.utc))
-            feeds.fill(engine.layout, engine.accounts.agent)
+            builtin = engine.settings.advisories.source == "builtin"
+            feeds.fill(engine.layout, engine.accounts.agent, builtin=builtin)
             if "clair" in engine.names():
                 verify(engine.layout.program)
             Supervisor(engine, log).run()

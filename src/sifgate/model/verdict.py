@@ -57,7 +57,7 @@ class Coverage(msgspec.Struct, frozen=True):
     packages: dict[str, int] = {}
     """Packages that Clair found, by manager."""
     updaters: dict[str, str] = {}
-    """Updaters consulted and the date of their newest operation, ISO."""
+    """Updaters consulted and the date of their data, ISO; where that is unknown, of the newest operation."""
     notes: tuple[str, ...] = ()
     """Sentences for people: what was not seen, and why."""
 
@@ -78,7 +78,7 @@ class Generation(msgspec.Struct, frozen=True):
     id: str = ""
     """Digest over Clair's latest update operations and the feeds' digests."""
     advisories: str = ""
-    """ISO time of the newest update operation."""
+    """ISO time of the newest advisory data: as published where that is known, else as loaded."""
     kev: str = ""
     """Date of the KEV catalogue."""
     eol: str = ""

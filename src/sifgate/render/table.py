@@ -176,7 +176,7 @@ def _coverage(verdict: Verdict) -> str:
             f"no advisories for {coverage.distribution} are loaded: that nothing was found means nothing"
         )
     else:
-        against = f"compared with advisories loaded on {verdict.generation.advisories[:10] or 'an unknown date'}"
+        against = f"compared with advisories of {verdict.generation.advisories[:10] or 'an unknown date'}"
     when = verdict.scanned_at or "at an unknown time"
     return (
         f"Coverage: {seen} seen; {against}. Scanned {when} by Clair {verdict.clair_version or '(unknown)'}."

@@ -14,7 +14,7 @@ import structlog
 from sifgate.clair.api import Clair
 from sifgate.clair.schema import UpdateOperation
 from sifgate.errors import ClairUnavailable, ConfigError
-from sifgate.feeds import eol, kev
+from sifgate.feeds import eol, kev, published
 from sifgate.model.verdict import Generation
 from sifgate.verdict.assemble import Feeds
 
@@ -39,13 +39,24 @@ class FeedFiles(msgspec.Struct, frozen=True):
 
     catalogue: kev.Catalogue = kev.Catalogue()
     table: eol.Table = eol.Table()
+    published: published.Published = published.Published()
 
     @classmethod
     def load(cls, directory: Path | None) -> FeedFiles:
         """Return what the files in `directory` say; nothing without a directory; raises ConfigError."""
         if directory is None:
             return cls()
-        return cls(catalogue=kev.load(directory), table=eol.load(directory))
+        return cls(
+            catalogue=kev.load(directory), table=eol.load(directory), published=published.load(directory)
+        )
+
+    def dated(self, operations: Mapping[str, UpdateOperation]) -> dict[str, UpdateOperation]:
+        """Return the operations with the date of their data in place of the date of loading, where it is known."""
+        dates = self.published.dates
+        return {
+            name: msgspec.structs.replace(each, date=dates.get(name, each.date))
+            for name, each in operations.items()
+        }
 
 
 def generation_of(
@@ -56,7 +67,7 @@ def generation_of(
     for kind, newest in (("vulnerability", operations), ("enrichment", enrichments)):
         for name in sorted(newest):
             whole.update(f"{kind}\0{name}\0{newest[name].ref}\0".encode())
-    for digest in (files.catalogue.digest, *files.table.digests):
+    for digest in (files.catalogue.digest, *files.table.digests, files.published.digest):
         whole.update(f"feed\0{digest}\0".encode())
     return Generation(
         id=whole.hexdigest()[:32],
@@ -124,7 +135,7 @@ class AdvisoryWatch:
         self._reload()
         files, operations, enrichments = (
             self._files,
-            self._newest["vulnerability"],
+            self._files.dated(self._newest["vulnerability"]),
             self._newest["enrichment"],
         )
         return Advisories(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sifgate.errors import ConfigError
-from sifgate.feeds import eol, kev, text
+from sifgate.feeds import eol, kev, published, text
 from sifgate.model.verdict import EndOfLife
 
 DEBIAN = """version,codename,series,created,release,eol,eol-lts,eol-elts
@@ -50,6 +50,16 @@ def test_feeds_may_be_absent(tmp_path: Path) -> None:
     """Without files there is nothing to join, and no date that would pretend otherwise."""
     assert kev.load(tmp_path) == kev.Catalogue()
     assert eol.load(tmp_path) == eol.Table()
+    assert published.load(tmp_path) == published.Published()
+
+
+def test_published_dates(tmp_path: Path) -> None:
+    """The dates of advisories are read by updater; anything else in the file is refused by name."""
+    put(tmp_path, "advisories.json", '{"osv/pypi": "2024-10-10T00:00:00Z"}')
+    assert published.load(tmp_path).dates == {"osv/pypi": "2024-10-10T00:00:00+00:00"}
+    put(tmp_path, "advisories.json", '{"osv/pypi": "last autumn"}')
+    with pytest.raises(ConfigError, match=r"advisories\.json"):
+        published.load(tmp_path)
 
 
 @pytest.mark.parametrize(

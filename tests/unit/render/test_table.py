@@ -68,7 +68,7 @@ def test_the_summary_counts_and_the_coverage_stands_beside_it() -> None:
     assert "4 vulnerabilities in 4 findings (1 critical, 2 high, 1 low); with a fix: 3;" in text
     assert "; known exploited (KEV): 1; suppressed: 1" in text
     assert (
-        "Coverage: 333 packages (330 dpkg, 3 python) seen; compared with advisories loaded on 2026-11-20." in text
+        "Coverage: 333 packages (330 dpkg, 3 python) seen; compared with advisories of 2026-11-20." in text
     )
 
 
@@ -112,7 +112,7 @@ def test_no_findings_are_never_shown_without_coverage() -> None:
     """0 vulnerabilities of an image that was not looked at would be a lie."""
     clean = with_verdict(msgspec.structs.replace(VERDICT, findings=()))
     assert "0 vulnerabilities in 0 findings" in report(clean)
-    assert "compared with advisories loaded on 2026-11-20" in report(clean)
+    assert "compared with advisories of 2026-11-20" in report(clean)
     blind = msgspec.structs.replace(VERDICT, findings=(), state=ScanState.UNSUPPORTED, coverage=Coverage())
     assert "no distribution was recognised" in report(with_verdict(blind))
     assert "State unsupported" in report(with_verdict(blind))

@@ -13,7 +13,7 @@ import pytest
 
 from sifgate.clair.schema import UpdateOperation
 from sifgate.errors import ConfigError
-from sifgate.feeds import eol, kev
+from sifgate.feeds import eol, kev, published
 from sifgate.server import main, settings
 from sifgate.server.access import Role, read_tokens
 from sifgate.server.advisories import FeedFiles, generation_of
@@ -130,6 +130,13 @@ def test_generations_change_with_every_source_and_nothing_else() -> None:
         generation_of({}, {}, FeedFiles()),
     ]
     assert len({first.id, *(other.id for other in others)}) == 5
+
+
+def test_advisories_are_as_old_as_their_data_where_that_is_known() -> None:
+    """The date of publication replaces the date of loading; an updater without one keeps Clair's."""
+    files = FeedFiles(published=published.Published(dates={"a": "2024-10-10T00:00:00+00:00"}, digest="p1"))
+    dated = files.dated({"a": operation("1"), "b": operation("2")})
+    assert (dated["a"].date, dated["b"].date) == ("2024-10-10T00:00:00+00:00", "2026-01-02T00:00:00Z")
 
 
 def test_a_layer_is_handed_out_for_a_time_and_by_its_secret() -> None:
