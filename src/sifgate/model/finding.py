@@ -20,7 +20,7 @@ class Severity(IntEnum):
 
     @property
     def label(self) -> str:
-        """Return the word that people read: `Critical`, `High`, …"""
+        """Return the word that people read: `Critical`, `High` and so on."""
         return self.name.capitalize()
 
     @classmethod
@@ -50,7 +50,7 @@ class Finding(msgspec.Struct, frozen=True):
     kev_added: str = ""
     """ISO date at which CISA listed it."""
     cvss: float = -1.0
-    """Highest base score known, −1 where none is."""
+    """Highest base score known, -1 where none is."""
     published: str = ""
     """ISO date, empty where unknown."""
     link: str = ""
