@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import os
 import platform
 import sys
@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from testbed.errors import TestbedError
 
 from bench.figure import Figure
-from testbed.errors import TestbedError
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -44,7 +44,11 @@ def main(argv: list[str] | None = None) -> int:
         except TestbedError as error:
             print(f"bench: {name}: {error}", file=sys.stderr)
             status = 1
-    run = Run(date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), machine=_machine(), parts=measured)
+    run = Run(
+        date=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+        machine=_machine(),
+        parts=measured,
+    )
     _print(run)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "latest.json").write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1))
@@ -59,7 +63,8 @@ def _parts() -> dict[str, Callable[[], list[Figure]]]:
 
 def _machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
+    linux = platform.release().split("-")[0]
+    return f"{os.cpu_count()} cores, {memory:.0f} GiB, Linux {linux}, Python {platform.python_version()}"
 
 
 def _print(run: Run) -> None:

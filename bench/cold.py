@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The first answer about an image that nobody has seen, against the predecessor's way and against only unpacking it.
 
-All on the same image (bullseye-sci: 333 packages, about 525 MB as SIF), the same machine and the same Clair, with a warm
-page cache for everybody.
+All on the same image (bullseye-sci: 333 packages, about 525 MB as SIF), the same machine and the same Clair, with a
+warm page cache for everybody.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from testbed.errors import TestbedError
+from testbed.images import obtain_image
+
 from bench.figure import Figure, median_seconds
 from bench.gate import clair_of, gate
 from bench.predecessor import unsquash_seconds, whole_image_seconds
@@ -23,8 +26,6 @@ from sifgate.engine.layout import Layout
 from sifgate.image.reader import Reader
 from sifgate.image.sif import primary_partition
 from sifgate.image.worker import extract
-from testbed.errors import TestbedError
-from testbed.images import obtain_image
 
 IMAGE = "bullseye-sci.sif"
 COLD_RUNS = 3
@@ -74,7 +75,9 @@ def _figures(image: Path, cold: float, unsquash: float, before: float, handed: i
     return [
         Figure("predecessor's way (unpack, tar.gz, sha256, whole image)", before, "s"),
         Figure("bare unsquashfs -p 2", unsquash, "s"),
-        Figure("cold answer, from ask to decision", cold, "s", note=f"median of {COLD_RUNS}, each on a new gate"),
+        Figure(
+            "cold answer, from ask to decision", cold, "s", note=f"median of {COLD_RUNS}, each on a new gate"
+        ),
         Figure("  times faster than the predecessor's way", before / cold, "×", target=40, at_least=True),
         Figure("  of a bare unsquashfs", cold / unsquash, "×", target=0.5),
         Figure("bytes to Clair, predecessor's way", handed / 1e6, "MB"),
@@ -102,7 +105,9 @@ def _first_answer(layout: Layout, image: Path) -> float:
     decision = client.ask(fields, deadline=PATIENCE)
     seconds = time.perf_counter() - started
     if decision.text("action") != "block" or "CVE-2025-48384" not in decision.text("notice"):
-        raise TestbedError(f"the first answer about {image.name} is {decision.text('action')}: {decision.text('notice')}")
+        raise TestbedError(
+            f"the first answer about {image.name} is {decision.text('action')}: {decision.text('notice')}"
+        )
     return seconds
 
 

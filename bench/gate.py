@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from testbed.cache import cache_root
+from testbed.errors import TestbedError
+
 from sifgate.clair import token
 from sifgate.clair.api import Clair
 from sifgate.clair.exchange import Address, Exchange
@@ -19,15 +22,13 @@ from sifgate.clair.retry import Patience
 from sifgate.config import Places
 from sifgate.engine import keys, report
 from sifgate.engine.layout import Layout
-from testbed.cache import cache_root
-from testbed.errors import TestbedError
 
 SIFGATE = Path(sys.executable).with_name("sifgate")
 
 
 @contextmanager
 def gate(policy: str, root: Path | None = None) -> Iterator[Layout]:
-    """Run a gate with `policy` until the block ends, below `root` or a directory of its own; no image is known to it."""
+    """Run a gate with `policy` until the block ends, below `root` or a directory of its own; it knows no image."""
     mine = root is None
     root = root or Path(tempfile.mkdtemp(prefix="b"))
     root.chmod(0o755)

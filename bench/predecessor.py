@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The predecessor's way, step by step: unpack, tar.gz, sha256, hand the whole image to Clair.
 
-clair-singularity 0.2.0 did this against Clair's old API (`build --sandbox`, `tar -zcf`, sha256, an HTTP server of its own); here
-the same steps go to the same Clair v4 that sifgate uses, so that only the way differs.
+clair-singularity 0.2.0 did this against Clair's old API (`build --sandbox`, `tar -zcf`, sha256, an HTTP server of its
+own); here the same steps go to the same Clair v4 that sifgate uses, so that only the way differs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def unsquash_seconds(squashfs: Path, offset: int, scratch: Path) -> float:
         return time.perf_counter() - started
 
 
-def whole_image_seconds(squashfs: Path, offset: int, scratch: Path, clair: Clair, tls: ssl.SSLContext) -> tuple[float, int]:
+def whole_image_seconds(
+    squashfs: Path, offset: int, scratch: Path, clair: Clair, tls: ssl.SSLContext
+) -> tuple[float, int]:
     """Return wall time and bytes handed to Clair for the predecessor's way."""
     with tempfile.TemporaryDirectory(dir=scratch) as target:
         started = time.perf_counter()

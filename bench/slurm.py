@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the doors add: the plugin's own clock stamps in a real Slurm, and the prolog against a bare Python.
 
-A whole gate stands behind both, and knows the image: these are warm launches. The plugin's stamps cover all that it does
-in a step, from user_init to the answer in the task.
+A whole gate stands behind both, and knows the image: these are warm launches. The plugin's stamps cover all that it
+does in a step, from user_init to the answer in the task.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.cold import POLICY
-from bench.figure import Figure, median_seconds, quantile
-from bench.gate import gate
 from testbed.cluster import Cluster, install
 from testbed.errors import TestbedError
 from testbed.images import obtain_image
+
+from bench.cold import POLICY
+from bench.figure import Figure, median_seconds, quantile
+from bench.gate import gate
 
 STEPS = 30
 LAPS = 30
@@ -44,7 +45,12 @@ def measure() -> list[Figure]:
             prolog = _prolog(cluster)
     return [
         Figure("srun without the plugin, median", 1000 * quantile(bare, 0.5), "ms"),
-        Figure("srun with the plugin, median", 1000 * quantile(guarded, 0.5), "ms", note="noise exceeds the difference"),
+        Figure(
+            "srun with the plugin, median",
+            1000 * quantile(guarded, 0.5),
+            "ms",
+            note="noise exceeds the difference",
+        ),
         Figure("plugin adds, median (own stamps)", quantile(stamps, 0.5), "ms", target=2.0),
         Figure("plugin adds, p95 (own stamps)", quantile(stamps, 0.95), "ms"),
         *prolog,
@@ -72,7 +78,12 @@ def _stamps(file: Path) -> list[float]:
 
 def _prolog(cluster: Cluster) -> list[Figure]:
     """Run the installed prolog in the cluster, many in one process so that entering the namespace does not count."""
-    environment = {"SLURM_JOB_ID": "4242", "SLURM_JOB_UID": "2001", "SLURM_JOB_GID": "2001", "SLURMD_NODENAME": "n1"}
+    environment = {
+        "SLURM_JOB_ID": "4242",
+        "SLURM_JOB_UID": "2001",
+        "SLURM_JOB_GID": "2001",
+        "SLURMD_NODENAME": "n1",
+    }
     environment["SPANK__SLURM_SPANK_OPTION_pyxis_container_image"] = f"/images/clean/{IMAGE}"
     bare = _looped(cluster, [HOST_PYTHON, "-c", "pass"], environment)
     prolog = _looped(cluster, [install.PROLOG], environment)
@@ -87,5 +98,7 @@ def _looped(cluster: Cluster, command: Sequence[str], environment: Mapping[str, 
     """Return the mean seconds of a command over many runs inside the cluster."""
     entering = median_seconds(3, lambda: cluster.run("root", ["true"]))
     started = time.perf_counter()
-    cluster.run("root", ["sh", "-c", f"for lap in $(seq {LAPS}); do {shlex.join(command)}; done"], env=environment).check()
+    cluster.run(
+        "root", ["sh", "-c", f"for lap in $(seq {LAPS}); do {shlex.join(command)}; done"], env=environment
+    ).check()
     return (time.perf_counter() - started - entering) / LAPS

@@ -102,7 +102,7 @@ def tell_as_root(story: Story) -> int:
 
 
 def tell_as_user(story: Story) -> int:
-    """All but the Slurm node, with the committed image: an ordinary user cannot make namespaces with a Slurm in them."""
+    """All but the Slurm node, with the committed image: no ordinary user can have a Slurm in namespaces."""
     story.line(
         "not root: no Slurm node, nothing is enforced; the same agent, server and Clair judge a small committed image"
     )
@@ -125,7 +125,9 @@ def engine(story: Story, root: Path) -> Iterator[None]:
     (root / "etc").mkdir(exist_ok=True)
     shutil.copy(POLICY, root / "etc/policy.yaml")
     try:
-        up = subprocess.run([SIFGATE, "--root", root, "up", "--cache", cache_root()], stdout=subprocess.DEVNULL, check=False)
+        up = subprocess.run(
+            [SIFGATE, "--root", root, "up", "--cache", cache_root()], stdout=subprocess.DEVNULL, check=False
+        )
         if up.returncode != 0:
             raise TestbedError("`sifgate up` failed; its complaint stands above")
         story.line(f"engine up: {parts(root)}")
@@ -138,7 +140,10 @@ def parts(root: Path) -> str:
     """Return one line about versions, advisories and their age."""
     status: dict[str, Any] = json.loads(sifgate(root, "status", "--format", "json").stdout)
     versions = ", ".join(part["version"] for part in status["parts"] if part["name"] in {"database", "clair"})
-    rows = [f"{each['count']:,} of {each['updater']} {each['age_days']:.0f} days old" for each in status["advisories"]]
+    rows = [
+        f"{each['count']:,} of {each['updater']} {each['age_days']:.0f} days old"
+        for each in status["advisories"]
+    ]
     return f"{versions}; advisories: {', '.join(rows)}"
 
 
@@ -152,8 +157,8 @@ def scan_cold(story: Story, root: Path, image: Path) -> None:
     exploited = sorted({finding["vulnerability"] for finding in findings if finding["kev"]})
     names = {finding["vulnerability"] for finding in findings}
     story.line(
-        f"{image.name} ({image.stat().st_size / 1e6:.1f} MB) scanned cold in {seconds:.1f} s: {len(names)} vulnerabilities, "
-        f"known to be exploited: {', '.join(exploited) or 'none'}"
+        f"{image.name} ({image.stat().st_size / 1e6:.1f} MB) scanned cold in {seconds:.1f} s: {len(names)} "
+        f"vulnerabilities, known to be exploited: {', '.join(exploited) or 'none'}"
     )
     story.expect(bool(exploited), "no known-exploited vulnerability was found")
 
@@ -167,7 +172,11 @@ def first_launches(story: Story, cluster: Cluster) -> None:
     ):
         argv = ["srun", "apptainer", "exec", f"/images/{role}/{IMAGES[role]}", "echo", "the container runs"]
         done = cluster.run("alice", argv)
-        outcome = (done.returncode, "the container runs" in done.stdout, NOTICE.search(done.stderr) is not None)
+        outcome = (
+            done.returncode,
+            "the container runs" in done.stdout,
+            NOTICE.search(done.stderr) is not None,
+        )
         verb = "run" if outcome[1] else "refused"
         verb = "warned and run" if verb == "run" and "sifgate: warning" in done.stderr else verb
         story.line(f"{sentence}: {verb}")

@@ -121,7 +121,9 @@ ALPINE_PACKAGES = (("expat", "2.2.5-r0"), ("musl", "1.1.19-r10"), ("libgcrypt", 
 def alpine() -> Tree:
     """Return Alpine 3.8.4 with three packages: four findings."""
     # `t:` (build time) after `o:` as in real databases: Clair drops the last line of each stanza
-    stanzas = [f"P:{name}\nV:{version}\nA:x86_64\no:{name}\nt:1546300800\n" for name, version in ALPINE_PACKAGES]
+    stanzas = [
+        f"P:{name}\nV:{version}\nA:x86_64\no:{name}\nt:1546300800\n" for name, version in ALPINE_PACKAGES
+    ]
     issue = b"Welcome to Alpine Linux 3.8\nKernel \\r on an \\m (\\l)\n"
     release = os_release("alpine", "3.8.4", pretty="Alpine Linux v3.8", more='NAME="Alpine Linux"')
     return {**release, "etc/issue": issue, "lib/apk/db/installed": "\n".join(stanzas).encode() + b"\n"}

@@ -19,7 +19,9 @@ from sifgate.model.verdict import FailureCause, ScanState, UnscannableCause
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
-COMMAND = re.compile(r"^\s*\$?\s*(?:srun )?sifgate ((?:--\S+(?: \S+)? )*)([a-z]+)(?: ([a-z]+))?", re.MULTILINE)
+COMMAND = re.compile(
+    r"^\s*\$?\s*(?:srun )?sifgate ((?:--\S+(?: \S+)? )*)([a-z]+)(?: ([a-z]+))?", re.MULTILINE
+)
 FENCE = re.compile(r"```(?:sh|console)?\n(.*?)```", re.DOTALL)
 
 
@@ -61,7 +63,9 @@ def test_the_readme_is_about_a_page_and_a_half() -> None:
     assert len((REPOSITORY / "README.md").read_text().splitlines()) <= 170
 
 
-@pytest.mark.parametrize("word", [each.value for kind in (ScanState, UnscannableCause, FailureCause) for each in kind])
+@pytest.mark.parametrize(
+    "word", [each.value for kind in (ScanState, UnscannableCause, FailureCause) for each in kind]
+)
 def test_policy_page_tells_every_state_and_cause(word: str) -> None:
     """docs/policy.md has every scan state, unscannable cause and failure cause, as the policy file spells it."""
     assert f"`{word}`" in (REPOSITORY / "docs/policy.md").read_text()

@@ -67,9 +67,7 @@ def test_the_summary_counts_and_the_coverage_stands_beside_it() -> None:
     assert "x.sif  fp:9f2c41a7  Debian GNU/Linux 11 (bullseye) (end of life 2026-08-31)" in text
     assert "4 vulnerabilities in 4 findings (1 critical, 2 high, 1 low); with a fix: 3;" in text
     assert "; known exploited (KEV): 1; suppressed: 1" in text
-    assert (
-        "Coverage: 333 packages (330 dpkg, 3 python) seen; compared with advisories of 2026-11-20." in text
-    )
+    assert "Coverage: 333 packages (330 dpkg, 3 python) seen; compared with advisories of 2026-11-20." in text
 
 
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
