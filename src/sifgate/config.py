@@ -129,8 +129,9 @@ class AgentSettings(msgspec.Struct, frozen=True):
     """Open conversations in all."""
     deadline: float = 600.0
     """Seconds that a conversation of the command line may last; a launch waits the policy's `scan_wait`."""
-    scancel: Path = Path("/usr/bin/scancel")
-    """Ends the whole step where one node of several refuses; used only if nobody but root could have written it."""
+    squeue: Path = Path("/usr/bin/squeue")
+    """Tells partition, account, QOS and reservation of a job that no prolog has told of; run only if nobody but root
+    could have written it."""
     shares: Shares = Shares()
 
 
@@ -228,7 +229,7 @@ _SECTIONS: dict[str, _Reader] = {
             "cache_bytes": _whole(1 << 20, 1 << 40),
             "connections": _whole(16, 65_536),
             "deadline": _seconds(1),
-            "scancel": _file,
+            "squeue": _file,
             "shares": _SHARES,
         },
     ),

@@ -32,8 +32,6 @@ async def review(launch: LaunchEvent, ports: Ports, *, patience: float) -> Revie
     decision = own
     if launch.job.nodes > 1:
         decision = await ports.steps.keep_first(launch, footing, own)
-        if decision.action is Action.BLOCK:
-            ports.steps.end(launch)
     return Review(launch, footing, decision, own)
 
 

@@ -90,9 +90,6 @@ class Steps(Protocol):
     def keep_first(self, launch: LaunchEvent, footing: Footing, decision: Decision) -> Awaitable[Decision]:
         """Return the decision that the step's first node made, this one if it is the first or nobody can be asked."""
 
-    def end(self, launch: LaunchEvent) -> None:
-        """End the whole step: this node refuses, so no other may run alone. Returns at once."""
-
 
 class Ports(msgspec.Struct, frozen=True):
     """The ports of one review."""

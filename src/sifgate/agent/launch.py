@@ -261,9 +261,6 @@ class Alone:
         del launch, footing
         return Promise.kept(decision)
 
-    def end(self, launch: LaunchEvent) -> None:
-        """See `Steps.end`: there is none."""
-
 
 _DONE = {Action.WARN: "not recorded", Action.BLOCK: "refused"}
 

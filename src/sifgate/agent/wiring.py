@@ -110,7 +110,7 @@ class Agent:
         self.memo, self.cache, self.remote = known.memo, known.cache, known.remote
         self.holder, self.judge = known.holder, known.judge
         self.inspector, self.scans = known.inspector, known.scans
-        self.steps = Steps(self.remote, own.scancel, self.loop.offload, self.loop.offload)
+        self.steps = Steps(self.remote, self.loop.offload)
         names = NameCache(partial(self.loop.offload, quick=True))
         self.launches = Launches(
             node=socket.gethostname(),
@@ -122,7 +122,7 @@ class Agent:
             shares=shares,
             names=names,
             journal=self.journal,
-            jobs=Jobs(own.scancel.with_name("squeue")),
+            jobs=Jobs(own.squeue),
             deadline=own.deadline,
         )
         self.verbs = self._verbs(names)
@@ -218,7 +218,6 @@ class Agent:
                 "finished": self.scans.finished,
                 "extractions": self.inspector.extractions,
             },
-            "steps_ended": self.steps.ended,
             "audit": {
                 "path": str(self.log.path),
                 "lines": self.log.lines,

@@ -79,10 +79,6 @@ class World:
         self.diary.append("keep_first")
         return Promise.kept(self.kept or decision)
 
-    def end(self, launch: LaunchEvent) -> None:
-        """See the port `Steps`."""
-        self.diary.append(f"end {launch.job.job_id}.{launch.job.step_id}")
-
 
 def run(world: World, launch: LaunchEvent = LAUNCH) -> Review:
     """Return the review of a launch."""
@@ -149,15 +145,14 @@ def test_step_on_many_nodes_acts_on_the_decision_kept_first() -> None:
     launch = msgspec.structs.replace(LAUNCH, job=JobFacts(job_id=1, step_id=0, nodes=2))
     found = run(world, launch)
     assert (found.decision.action, found.own.action) == (Action.WARN, Action.ALLOW)
-    assert "end 1.0" not in world.diary
 
 
-def test_refusal_on_many_nodes_ends_the_step() -> None:
-    """No half-started step: the refusing node ends it everywhere."""
+def test_step_on_one_node_is_nobody_elses_business() -> None:
+    """Other nodes are asked only where there are any; the refusal on its own is the shim's to carry out."""
     world = World()
     world.action = Action.BLOCK
     run(world, msgspec.structs.replace(LAUNCH, job=JobFacts(job_id=1, step_id=0, nodes=2)))
-    assert world.diary[-2:] == ["keep_first", "end 1.0"]
+    assert world.diary[-1] == "keep_first"
     world.diary.clear()
     run(world)
     assert "keep_first" not in world.diary
