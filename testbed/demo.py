@@ -24,6 +24,7 @@ from testbed.cache import cache_root
 from testbed.cluster import Cluster, install
 from testbed.errors import TestbedError
 from testbed.images import SMALL, obtain_image
+from testbed.prepare import prepare
 
 SIFGATE = Path(sys.executable).with_name("sifgate")
 POLICY = Path(__file__).resolve().parents[1] / "etc/sifgate/examples/enforcing.yaml"
@@ -79,6 +80,8 @@ class Story:
 def tell_as_root(story: Story) -> int:
     """The whole main job, with Slurm and Apptainer."""
     story.line("what is needed: Clair, a Slurm node, three images (made once, kept in the cache)")
+    if problems := prepare("demo"):
+        raise TestbedError("not all that is needed can be made here: " + "; ".join(problems))
     images = {role: obtain_image(name) for role, name in IMAGES.items()}
     nodes = Cluster(
         nodes=("n1",),
