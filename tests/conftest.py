@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import hypothesis
 
@@ -15,6 +16,10 @@ KEPT = ("SIFGATE_CACHE", "SIFGATE_APT")
 for name in [name for name in os.environ if name.startswith("SIFGATE_") and name not in KEPT]:
     del os.environ[name]
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
+
+# A shell starts background jobs with interrupts ignored, and programs that tests interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

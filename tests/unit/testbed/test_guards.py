@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -121,3 +122,10 @@ def test_old_failures_are_not_kept_for_ever(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (age, age))
     assert [path.name for path in abandoned(tmp_path)] == names[::-1]
+
+
+def test_programs_that_tests_start_can_be_interrupted() -> None:
+    """However the session was started, a program started by a test ends on an interrupt."""
+    process = subprocess.Popen(["sleep", "60"])
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == -signal.SIGINT
