@@ -122,10 +122,13 @@ class Memo:
             self._known.pop(key, None)
 
     def key(self, descriptor: int, identity: Identity, trait: Trait) -> Key:
-        """Return the key of a content: by mount on local file systems, by source and file handle on network ones."""
+        """Return the key of a content: by mount on local file systems, by source and file handle on network ones.
+
+        The mount is the one that stands for the file system in the agent's own namespace, whichever the file came by.
+        """
         times = (identity.size, identity.mtime_ns, identity.ctime_ns, self._slim_version)
         if trait.network:
             handle = file_handle(descriptor)
             if handle:
                 return (trait.source, handle.hex(), *times)
-        return (identity.mount, identity.device, identity.inode, *times)
+        return (trait.mount or identity.mount, identity.device, identity.inode, *times)

@@ -4,6 +4,15 @@
 Whoever controls a file system can present any inode, size and time. So: never FUSE; the file system must be mounted in
 the agent's own mount namespace (root's, where a user namespace cannot mount); not marked by the helpers that mount for
 users; and not a loop device over a file that others can write.
+
+Jobs have mount namespaces of their own, whose clones and binds come and go with mount ids of their own. What is judged
+is therefore the file system, not the mount::
+
+    descriptor ── st_dev ──► the mounts of that device in the agent's own namespace ── first ──► the mount in the key
+
+Two live file systems never have one st_dev (the superblock's own number), and a clone or bind cannot tell another
+inode, size or time than the file system does. The first such mount's id makes the key: it outlives the jobs, and is
+another one after a remount.
 """
 
 from __future__ import annotations
@@ -17,7 +26,7 @@ from pathlib import Path
 import msgspec
 
 from sifgate import fsguard
-from sifgate.agent.identity import Identity, file_system_magic, mount_id
+from sifgate.agent.identity import Identity, file_system_magic, identify, mount_id
 from sifgate.errors import UnsafeFile
 
 FUSE = 0x65735546
@@ -50,6 +59,8 @@ class Trait(msgspec.Struct, frozen=True):
     network: bool = False
     source: str = ""
     """Of a network file system: what is mounted, as mountinfo names it."""
+    mount: int = 0
+    """Where believed: id of the mount in the agent's own namespace that stands for the file system."""
     why_not: str = ""
 
 
@@ -58,6 +69,7 @@ class Mount(msgspec.Struct, frozen=True):
 
     id: int
     device: int
+    point: str
     kind: str
     source: str
     options: str
@@ -74,7 +86,8 @@ def parse_mountinfo(text: str) -> list[Mount]:
         major, _, minor = fields[2].partition(":")
         device = os.makedev(int(major), int(minor))
         options = ",".join((fields[5], more[2]))
-        mounts.append(Mount(int(fields[0]), device, more[0], _unescape(more[1]), options))
+        point, source = _unescape(fields[4]), _unescape(more[1])
+        mounts.append(Mount(int(fields[0]), device, point, more[0], source, options))
     return mounts
 
 
@@ -122,24 +135,29 @@ class Mounts:
     def _judge(self, descriptor: int, identity: Identity) -> Trait:
         try:
             magic = file_system_magic(descriptor)
-            mount = self._find(mount_id(descriptor), identity.device)
+            mounts = self._mounts_of(mount_id(descriptor), identity.device)
         except OSError as error:
             return Trait(believed=False, why_not=f"cannot be judged: {error}")
         if magic not in self._local | self._network:
             return Trait(believed=False, why_not=f"file system {magic:#x} is not on the list")
-        if mount is None:
+        if not mounts:
             return Trait(believed=False, why_not="not mounted in the agent's own namespace")
-        why_not = self._made_for_a_user(mount)
-        if why_not:
-            return Trait(believed=False, why_not=why_not)
-        return Trait(believed=True, network=magic in self._network, source=mount.source)
+        for mount in mounts:
+            why_not = self._made_for_a_user(mount) or _of_another_kind(mount, magic)
+            if why_not:
+                return Trait(believed=False, why_not=why_not)
+        network = magic in self._network
+        stands = 0 if network else _lasting_id(mounts, identity)
+        return Trait(believed=True, network=network, source=mounts[0].source, mount=stands)
 
-    def _find(self, identifier: int, device: int) -> Mount | None:
-        """Return the mount itself, or another mount of the same file system (a job's private /tmp is a bind of one)."""
+    def _mounts_of(self, identifier: int, device: int) -> list[Mount]:
+        """Return the own namespace's mounts of a file system, in their order.
+
+        Where st_dev is not the superblock's (a btrfs subvolume, some overlays), the mount itself, if it is there.
+        """
         mounts = parse_mountinfo(self._mountinfo.read_text(encoding="utf-8", errors="surrogateescape"))
         same = [mount for mount in mounts if mount.device == device]
-        exact = [mount for mount in mounts if mount.id == identifier and (not same or mount.device == device)]
-        return next(iter(exact or same), None)
+        return same or [mount for mount in mounts if mount.id == identifier]
 
     def _made_for_a_user(self, mount: Mount) -> str:
         if mount.kind.startswith("fuse"):
@@ -160,6 +178,29 @@ class Mounts:
         return any(
             f"SRC={mount.source} " in line and ("uhelper=" in line or "user=" in line) for line in lines
         )
+
+
+def _of_another_kind(mount: Mount, magic: int) -> str:
+    """Say so where the descriptor's file system is not what is mounted under its device number (old overlays)."""
+    if MAGIC.get(mount.kind, magic) != magic:
+        return f"file system {magic:#x} under the device number of {mount.kind}"
+    return ""
+
+
+def _lasting_id(mounts: list[Mount], identity: Identity) -> int:
+    """Return the id of the first mount that is really met at its place; the descriptor's own where there is none."""
+    for mount in mounts:
+        try:
+            place = os.open(mount.point, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            met = identify(place)
+        finally:
+            os.close(place)
+        if met.device == identity.device:  # else another one is mounted over it
+            return met.mount
+    return identity.mount
 
 
 def _unsafe_loop(source: str) -> str:

@@ -231,8 +231,33 @@ def test_mounts_made_for_users_are_not_believed(
     tmp_path: Path, kind: str, source: str, options: str, why: str
 ) -> None:
     """Whoever could change what is below a mount is not believed about its times."""
+    if kind == "ext4":
+        kind = kind_of(tmp_path)
     found = judged(tmp_path, line(tmp_path, kind, source, options))
     assert (why in found) if why else not found
+
+
+def kind_of(path: Path) -> str:
+    """Return the name of the file system that a path is on."""
+    device = path.stat().st_dev
+    return next(
+        mount.kind
+        for mount in parse_mountinfo(Path("/proc/self/mountinfo").read_text())
+        if mount.device == device
+    )
+
+
+def test_a_file_system_mounted_for_a_user_stays_his(tmp_path: Path) -> None:
+    """A further mount of it, made by root, does not make what is on it believed."""
+    kind = kind_of(tmp_path)
+    own = line(tmp_path, kind, "/dev/sdb1", "rw")
+    assert "user" in judged(tmp_path, own + line(tmp_path, kind, "/dev/sdb1", "rw,uhelper=udisks2"))
+
+
+def test_another_kind_under_the_same_device_number_is_not_believed(tmp_path: Path) -> None:
+    """An overlay of before Linux 5.8 shows the device number of its upper file system."""
+    kind = "squashfs" if kind_of(tmp_path) != "squashfs" else "ext4"
+    assert "device number" in judged(tmp_path, line(tmp_path, kind, "/dev/vda", "rw"))
 
 
 def test_mount_of_another_namespace_is_not_believed(tmp_path: Path) -> None:
