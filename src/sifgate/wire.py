@@ -53,11 +53,13 @@ _ANCILLARY = _socket.CMSG_SPACE(4 * _DESCRIPTORS)
 class Message:
     """One message: a verb and its fields in order; keys may repeat."""
 
-    __slots__ = ("_firsts", "fields", "verb")
+    __slots__ = ("_firsts", "fields", "size", "verb")
 
-    def __init__(self, verb: str, fields: Sequence[tuple[str, bytes]] = ()) -> None:
+    def __init__(self, verb: str, fields: Sequence[tuple[str, bytes]] = (), size: int = 0) -> None:
         self.verb = verb
         self.fields = fields
+        self.size = size
+        """Bytes that it had on the wire; 0 if it was not received."""
         self._firsts = dict(reversed(fields))
 
     def first(self, key: str, default: bytes = b"") -> bytes:
@@ -113,13 +115,15 @@ def decode(data: bytes, *, limit: int = MESSAGE_LIMIT) -> Message:
     verb = data[len(_MAGIC) : end]
     if end < 0 or not verb or verb.translate(None, _LETTERS):
         raise ProtocolError("verb is not 1 to 16 lower-case letters and a newline")
-    return Message(verb.decode("ascii"), _fields(data, end + 1))
+    return Message(verb.decode("ascii"), _fields(data, end + 1), len(data))
 
 
 def _fields(data: bytes, at: int) -> list[tuple[str, bytes]]:
-    fields = []
+    fields: list[tuple[str, bytes]] = []
     total = len(data)
-    while at < total:
+    for _ in range(FIELDS_LIMIT + 1):
+        if at >= total:
+            return fields
         equals = data.find(b"=", at, at + _HEAD_MAX)
         if equals < 0:
             raise ProtocolError(f"byte {at}: no key and length")
@@ -130,9 +134,7 @@ def _fields(data: bytes, at: int) -> list[tuple[str, bytes]]:
             raise ProtocolError(f"byte {at}: field runs past the end or does not end with a newline")
         fields.append((key, data[equals + 1 : end]))
         at = end + 1
-    if len(fields) > FIELDS_LIMIT:
-        raise ProtocolError(f"more than {FIELDS_LIMIT} fields")
-    return fields
+    raise ProtocolError(f"more than {FIELDS_LIMIT} fields")
 
 
 def _new_head(head: bytes, at: int) -> tuple[str, int]:

@@ -16,8 +16,9 @@ from sifgate.agent.jobs import Jobs
 from sifgate.agent.journal import Entry, Journal
 from sifgate.agent.judge import Judge
 from sifgate.agent.loop import Loop
+from sifgate.agent.parses import Parses
 from sifgate.agent.peer import NameCache, job_of
-from sifgate.agent.request import Asker, asker_of, launches_of, uid_of
+from sifgate.agent.request import QUICK_BYTES, Asker, asker_of, launches_of, uid_of
 from sifgate.agent.scans import Scans
 from sifgate.agent.session import Session
 from sifgate.agent.shares import FairShares, PendingPasses
@@ -54,6 +55,7 @@ class Launches:
         names: NameCache,
         journal: Journal,
         jobs: Jobs,
+        parses: Parses,
         deadline: float,
     ) -> None:
         self.node = node
@@ -66,6 +68,7 @@ class Launches:
         self._names = names
         self._journal = journal
         self._jobs = jobs
+        self._parses = parses
         self._deadline = deadline
         self.decided: dict[str, int] = {action.word: 0 for action in Action}
         """Decisions since start, by action."""
@@ -94,6 +97,12 @@ class Launches:
             return asker
         return msgspec.structs.replace(asker, job=await self._whole(asker.job))
 
+    async def launches(self, message: wire.Message, asker: Asker) -> tuple[LaunchEvent, ...]:
+        """Return the launches that a message tells of; a long one is parsed beside the loop."""
+        if message.size <= QUICK_BYTES:
+            return launches_of(message, asker)
+        return await self._parses.of(asker.requester.uid, lambda: launches_of(message, asker))
+
     async def _whole(self, job: JobFacts) -> JobFacts:
         """Return the job's facts with those that its owner could have forged at this door (`sifgate.agent.jobs`)."""
         known = self._jobs.complete(job)
@@ -103,7 +112,7 @@ class Launches:
 
     async def _answer(self, session: Session, message: wire.Message, *, patient: bool) -> None:
         asker = await self.asker(session, message)
-        launches = launches_of(message, asker)
+        launches = await self.launches(message, asker)
         if not launches:
             session.finish("decision", [("action", b"allow")])
             return

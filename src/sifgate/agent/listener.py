@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sifgate import fsguard, wire
 from sifgate.agent.loop import Loop
+from sifgate.agent.parses import Parses
 from sifgate.agent.peer import Peer, peer_of
 from sifgate.agent.session import Session, Verb
 from sifgate.errors import ConfigError
@@ -90,6 +91,7 @@ class Listener:
         listening: socket.socket,
         loop: Loop,
         verb_of: Callable[[str], Verb | None],
+        parses: Parses,
         *,
         total: int,
         per_user: int,
@@ -97,6 +99,7 @@ class Listener:
         self._listening = listening
         self._loop = loop
         self._verb_of = verb_of
+        self._parses = parses
         self._total = total
         self._per_user = per_user
         self._sessions: dict[int, Session] = {}
@@ -140,7 +143,7 @@ class Listener:
         return peer.uid == 0 or self._by_user[peer.uid] < self._per_user
 
     def _welcome(self, connection: _socket.socket, peer: Peer) -> None:
-        session = Session(connection, peer, self._verb_of, self._gone)
+        session = Session(connection, peer, self._verb_of, self._parses, self._gone)
         descriptor = connection.fileno()
         self._sessions[descriptor] = session
         self._by_user[peer.uid] += 1

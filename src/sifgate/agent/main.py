@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 
+from sifgate.agent.parses import SWITCH_INTERVAL
 from sifgate.agent.wiring import Agent, read_settings
 from sifgate.config import Places
 from sifgate.errors import ConfigError
@@ -62,6 +63,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 def _prepare_process() -> None:
     os.umask(0o022)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # a broken read lease is looked at, not waited for
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

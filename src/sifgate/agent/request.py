@@ -21,9 +21,10 @@ _CLAIMS = ("door", "uid", "gid", "job", "step", "nodes", *_JOB_TEXTS)
 _REASON_LIMIT = 1024
 _NAME_LIMIT = 256
 _DOORS = {door.value: door for door in Door}
+QUICK_BYTES = 4096
+"""Bytes of a message that is parsed in the loop, in a few milliseconds at worst; a longer one elsewhere."""
 _REMEMBERED_WORDS = 100
-_REMEMBERED_BYTES = 4096
-"""Words and bytes of a launch whose parse is worth remembering; longer ones are rare and would fill the memory."""
+"""Words of a quick launch whose parse is worth remembering; longer ones are rare and would fill the memory."""
 
 
 class Asker(msgspec.Struct, frozen=True):
@@ -80,7 +81,7 @@ def _bounded(message: Message, key: str, least: int, most: int) -> int:
 
 
 def launches_of(message: Message, asker: Asker) -> tuple[LaunchEvent, ...]:
-    """Return the launches that a message tells of; none where no known runtime is started."""
+    """Return the launches that a message tells of; none where no known runtime is started. Pure; may take seconds."""
     cwd = message.text("cwd")
     reason = message.text("reason")[:_REASON_LIMIT]
     return tuple(
@@ -107,7 +108,7 @@ def _seen(message: Message, cwd: str) -> tuple[Sighting, ...]:
     if path:
         return (Sighting(_named(path, cwd)),)
     words = tuple([field for field in message.fields if field[0] in _RAW])
-    if len(words) > _REMEMBERED_WORDS or sum([len(field[1]) for field in words]) > _REMEMBERED_BYTES:
+    if len(words) > _REMEMBERED_WORDS or message.size > QUICK_BYTES:
         return _parse(words)
     return _remembered(words)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from sifgate import wire
 from sifgate.agent.identity import Identity, check_received
+from sifgate.agent.parses import Parses
 from sifgate.agent.peer import Peer
 from sifgate.agent.turns import Promise, drive
 from sifgate.errors import ProtocolError, SifgateError, Unresolved
@@ -41,6 +42,7 @@ class Session:
         "_close",
         "_connection",
         "_opening",
+        "_parses",
         "_verb_of",
         "arrived",
         "closed",
@@ -56,11 +58,13 @@ class Session:
         connection: _socket.socket,
         peer: Peer,
         verb_of: Callable[[str], Verb | None],
+        parses: Parses,
         close: Callable[[Session], None],
     ) -> None:
         self._connection = connection
         self.peer = peer
         self._verb_of = verb_of
+        self._parses = parses
         self._close = close
         self._busy = False
         self._opening: Promise[int] | None = None
@@ -99,9 +103,30 @@ class Session:
             self.close()
             return
         try:
-            self._take(wire.decode(data), descriptors)
+            if len(data) > wire.PACKET_LIMIT:
+                self._decode_beside(data)
+            else:
+                self._take(wire.decode(data), descriptors)
         except ProtocolError as error:
             wire.close_all(descriptors)
+            self.refuse("protocol", str(error))
+
+    def _decode_beside(self, data: bytes) -> None:
+        """Take a message that came as a memfd (so without descriptors), and may have a great many fields."""
+        if self._busy:
+            raise ProtocolError("a long message out of turn")
+        self._busy = True
+        self.arrived = self.spoke = time.monotonic()
+        promise = self._parses.of(self.peer.uid, lambda: wire.decode(data))
+        promise.waiter = lambda: self._decoded(promise)
+
+    def _decoded(self, promise: Promise[wire.Message]) -> None:
+        if self.closed:
+            return
+        self._busy = False
+        try:
+            self._take(promise.result(), [])
+        except ProtocolError as error:
             self.refuse("protocol", str(error))
 
     def _take(self, message: wire.Message, descriptors: list[int]) -> None:

@@ -16,7 +16,6 @@ from sifgate.agent.judge import Judge
 from sifgate.agent.launch import Alone, Launches, Patience, Unlimited
 from sifgate.agent.loop import Loop
 from sifgate.agent.peer import NameCache
-from sifgate.agent.request import launches_of
 from sifgate.agent.scans import Scans
 from sifgate.agent.session import Session, Verb
 from sifgate.audit import query
@@ -84,7 +83,7 @@ class Verbs:
     async def _scan(self, session: Session, message: wire.Message) -> None:
         """Answer with everything known of one image: `{"standing", "decision", "suppressed"}`, waiting for its scan."""
         asker = await self._launches.asker(session, message)
-        launches = launches_of(message, asker)
+        launches = await self._launches.launches(message, asker)
         if len(launches) != 1:
             session.refuse("usage", "one image is asked for with `path`")
             return

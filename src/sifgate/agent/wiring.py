@@ -26,6 +26,7 @@ from sifgate.agent.listener import Listener, bind, handed_over
 from sifgate.agent.loop import Loop
 from sifgate.agent.memo import Memo, boot_id
 from sifgate.agent.mounts import Mounts
+from sifgate.agent.parses import Parses
 from sifgate.agent.peer import NameCache
 from sifgate.agent.remote import Remote, check_files
 from sifgate.agent.scans import Scans
@@ -112,6 +113,7 @@ class Agent:
         self.inspector, self.scans = known.inspector, known.scans
         self.steps = Steps(self.remote, self.loop.offload)
         names = NameCache(partial(self.loop.offload, quick=True))
+        parses = Parses(partial(self.loop.offload, quick=True))
         self.launches = Launches(
             node=socket.gethostname(),
             loop=self.loop,
@@ -123,13 +125,19 @@ class Agent:
             names=names,
             journal=self.journal,
             jobs=Jobs(own.squeue),
+            parses=parses,
             deadline=own.deadline,
         )
         self.verbs = self._verbs(names)
         self.shipper = self._shipper()
         room = own.shares.connections
         self.listener = Listener(
-            bind(self.socket_path), self.loop, self.verbs.find, total=own.connections, per_user=room
+            bind(self.socket_path),
+            self.loop,
+            self.verbs.find,
+            parses,
+            total=own.connections,
+            per_user=room,
         )
 
     def _verbs(self, names: NameCache) -> Verbs:

@@ -133,12 +133,9 @@ def _escaped(character: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - what \\u can say
 
 
-@lru_cache(maxsize=256)
 def argv_lines(argv: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     """Return argv escaped and cut to `ARGV_LIMIT` characters in all, and the SHA-256 of all words, NUL after each."""
-    digest = hashlib.sha256(
-        b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in argv)
-    ).hexdigest()
+    digest = hashlib.sha256("\0".join((*argv, "")).encode("utf-8", "surrogateescape")).hexdigest()
     kept: list[str] = []
     left = ARGV_LIMIT
     for word in argv:
@@ -148,6 +145,11 @@ def argv_lines(argv: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
         kept.append(line)
         left -= len(line) + 1
     return tuple(kept), digest if argv else ""
+
+
+_argv_remembered = lru_cache(maxsize=256)(argv_lines)
+_REMEMBERED_LENGTH = 4096
+"""Characters of an argv that is worth remembering; longer ones are rare and would fill the memory."""
 
 
 def record_id(now: float, chance: bytes) -> str:
@@ -186,7 +188,8 @@ def compose(
 ) -> AuditRecord:
     """Return the record of one decision, `of` and `kept_by` left out; user fields capped and escaped."""
     requester, job, image = launch.requester, launch.job, launch.reference
-    argv, digest = argv_lines(launch.argv)
+    lines = _argv_remembered if sum(map(len, launch.argv)) <= _REMEMBERED_LENGTH else argv_lines
+    argv, digest = lines(launch.argv)
     return AuditRecord(
         id=identifier,
         time=iso(now),

@@ -15,6 +15,8 @@ from sifgate.origin.reference import Unexpanded
 
 MAX_TASKS = 64
 """Ranks of one line whose words are written out; beyond, `%t` stays and the image is unknown."""
+MAX_WRITTEN = 256 * 1024
+"""Characters that the ranks of one line may be written out to."""
 
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*"|['"\\])+""", re.DOTALL)
 _PIECE = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^'"\\]+|['"\\])""", re.DOTALL)
@@ -30,7 +32,7 @@ def commands(text: str) -> Iterator[list[str]]:
             yield words
             continue
         tasks = _ranks(ranks)
-        if tasks is None:
+        if tasks is None or len(tasks) * len(line) > MAX_WRITTEN:
             yield [Unexpanded(word) if "%t" in word or "%o" in word else word for word in words]
             continue
         for offset, rank in enumerate(tasks):

@@ -23,6 +23,8 @@ MAX_TEXT = 256 * 1024
 """Characters of shell text that are read: twice what one argument of execve can hold (MAX_ARG_STRLEN)."""
 MAX_CANDIDATES = 64
 """Places in the words of an unknown program that are tried."""
+MAX_LOOKED_AT = 200_000
+"""Words that are gone through for all these places together: each of them is followed by all the rest."""
 MAX_SIGHTINGS = 256
 
 _NAMES = ("apptainer", "singularity")
@@ -153,7 +155,7 @@ def _of_simple(words: list[str], scope: Scope, depth: int) -> Iterator[Sighting]
 def _search(words: Sequence[str], scope: Scope, depth: int) -> Iterator[Sighting]:
     """Yield the first runtime among the words of a program that is not known, or of a launcher."""
     launcher = posixpath.basename(words[0]) in LAUNCHERS
-    tried = 0
+    tried = gone = 0
     for at in range(1, len(words)):
         word = words[at]
         if apptainer.is_runtime(word) and not _only_named(words, at):
@@ -167,13 +169,15 @@ def _search(words: Sequence[str], scope: Scope, depth: int) -> Iterator[Sighting
             return
         if posixpath.basename(word) in SHELLS or (names_runtime(word) and any(c.isspace() for c in word)):
             tried += 1
-            if tried > MAX_CANDIDATES or depth >= MAX_NESTING:
+            too_many = tried > MAX_CANDIDATES or tried * len(words) > MAX_LOOKED_AT
+            if too_many or gone > MAX_TEXT or depth >= MAX_NESTING:
                 yield from _unread(" ".join(words), scope)
                 return
             found = list(_candidate(words, at, scope, depth))
             yield from found
             if found:
                 return
+        gone += len(word)
 
 
 def _candidate(words: Sequence[str], at: int, scope: Scope, depth: int) -> Iterator[Sighting]:
