@@ -114,6 +114,7 @@ static enum next take_turn(const struct conversation *conversation, int link, co
 static void hold(const struct conversation *conversation, int link, struct answer *answer)
 {
 	int64_t end = link_now_ms() + conversation->deadline_ms + GRACE_MS;
+	int64_t silence = link_now_ms() + LINK_SILENCE_MS;
 	enum next next = NEXT_TURN;
 	char *packet = malloc(SIFGATE_PACKET_LIMIT);
 
@@ -121,20 +122,26 @@ static void hold(const struct conversation *conversation, int link, struct answe
 		(void)fail(answer, "out of memory");
 		return;
 	}
-	for (int turn = 0; next == NEXT_TURN; turn++) {
-		int64_t silence = link_now_ms() + LINK_SILENCE_MS;
+	for (int turn = 0; next == NEXT_TURN;) {
 		ssize_t got = link_receive(link, packet, SIFGATE_PACKET_LIMIT, silence < end ? silence : end);
 
-		if (got == 0)
+		if (conversation->abandoned != NULL && conversation->abandoned(conversation->context)) {
+			answer->abandoned = true;
+			next = fail(answer, "the step was cancelled");
+		} else if (got == -EINTR) {
+			continue;	/* a signal is no sign of life */
+		} else if (got == 0) {
 			next = fail(answer, "agent closed the connection");
-		else if (got == -ETIMEDOUT)
+		} else if (got == -ETIMEDOUT) {
 			next = fail(answer, "agent gave no sign of life");
-		else if (got < 0)
+		} else if (got < 0) {
 			next = fail(answer, "agent: %s", strerror((int)-got));
-		else if (turn >= TURNS_MAX)
+		} else if (turn++ >= TURNS_MAX) {
 			next = fail(answer, "agent never came to a decision");
-		else
+		} else {
 			next = take_turn(conversation, link, packet, (size_t)got, answer);
+		}
+		silence = link_now_ms() + LINK_SILENCE_MS;
 	}
 	free(packet);
 }

@@ -18,11 +18,14 @@ struct conversation {
 	int (*open_image)(void *context, const char *path, const char *cwd);
 	/* Shows one line of progress; may be NULL. */
 	void (*progress)(void *context, struct wire_text text);
+	/* Says that nobody waits for the answer any more; asked after each turn and each signal. May be NULL. */
+	bool (*abandoned)(void *context);
 	void *context;
 };
 
 struct answer {
 	bool decided;		/* false: nobody decided, take the posture; `failure` says why */
+	bool abandoned;		/* nobody waits any more; not decided */
 	enum action action;
 	bool once;		/* show the notice once per job and image */
 	bool local;		/* decided on a failure of this node: other nodes may not say it */

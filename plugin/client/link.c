@@ -145,10 +145,8 @@ ssize_t link_receive(int link, char *packet, size_t size, int64_t until_ms)
 		ready = poll(&poll_link, 1, (int)left);
 		if (ready == 0)
 			return -ETIMEDOUT;
-		if (ready < 0 && errno != EINTR)
-			return -errno;
 		if (ready < 0)
-			continue;
+			return -errno;
 		got = recv(link, packet, size, MSG_DONTWAIT | MSG_TRUNC);
 		if (got >= 0)
 			return (size_t)got <= size ? got : -EMSGSIZE;

@@ -20,7 +20,8 @@ int link_open(const char *path, unsigned wait_ms);
 /* Sends a message, as a packet or as a sealed memfd; `descriptor` < 0 sends none. Returns 0 or -errno. */
 int link_send(int link, const struct wire_writer *message, int descriptor);
 
-/* Waits until `until_ms` for a packet. Returns its length, 0 at the end of the conversation, -ETIMEDOUT, or -errno.
+/* Waits until `until_ms` for a packet. Returns its length, 0 at the end of the conversation, -ETIMEDOUT,
+ * -EINTR where a signal came first, or -errno.
  * Descriptors that came with it are closed by the kernel: there is no room for any. */
 ssize_t link_receive(int link, char *packet, size_t size, int64_t until_ms);
 

@@ -4,11 +4,13 @@
  *
  * user_init makes the memory that the tasks of this step share on this node. task_init_privileged asks, once, and
  * refuses by returning exactly -1: with this callback and this value no release of Slurm drains the node, and the
- * job's private /tmp is already in place. Nothing else here ever fails.
+ * job's private /tmp is already in place. Nothing else here ever fails. Slurm signals a cancelled step once, then
+ * waits KillWait (30 s): a task that is told to end while it waits for its answer refuses at once.
  */
 #include "../client/converse.h"
 #include "../client/posture.h"
 #include "args.h"
+#include "cancel.h"
 #include "context.h"
 #include "endstep.h"
 #include "launch.h"
@@ -69,6 +71,12 @@ static void show_progress(void *context, struct wire_text text)
 	asking->shown = true;
 }
 
+static bool is_cancelled(void *context)
+{
+	(void)context;
+	return cancel_told();
+}
+
 /* A step's first node speaks for all. Another one speaks only of what may be its trouble alone, in one line. */
 static void show(const struct launch *launch, const char *text, bool local)
 {
@@ -119,6 +127,7 @@ static bool judge(const struct launch *launch, const struct posture *posture)
 		.deadline_ms = launch_is_batch(launch) ? PRESCAN_MS : posture->scan_wait_ms,
 		.open_image = open_image,
 		.progress = show_progress,
+		.abandoned = is_cancelled,
 		.context = &asking,
 	};
 	struct wire_writer ask = {0};
@@ -126,9 +135,13 @@ static bool judge(const struct launch *launch, const struct posture *posture)
 	bool refused = false;
 
 	launch_ask(launch, reason_text(), conversation.deadline_ms, &ask);
+	cancel_watch();
 	converse(&conversation, &ask, &answer);
+	cancel_unwatch();
 	wire_free(&ask);
-	if (launch_is_batch(launch))
+	if (answer.abandoned)
+		refused = true;	/* what would start is to end at once, and Slurm says so itself */
+	else if (launch_is_batch(launch))
 		refused = false;	/* a script is only looked at; what it starts is judged when it starts */
 	else if (answer.decided)
 		refused = obey_answer(launch, &answer);

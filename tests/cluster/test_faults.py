@@ -115,21 +115,47 @@ def test_a_node_that_refuses_ends_the_whole_step(cluster: Cluster, agents: Any) 
     assert seconds < 30
 
 
-def test_the_asking_task_is_killed(cluster: Cluster, agents: Any) -> None:
-    """`scancel` while the agent thinks: Slurm ends the step as soon as it runs, nothing hangs, the node is idle."""
-    (agent,) = agents(
-        [step for _ in range(8) for step in (("wait", "sifgate: scanning"), ("sleep", 0.5))], "n1"
-    )
+THINKING = [step for _ in range(8) for step in (("wait", "sifgate: scanning"), ("sleep", 0.5))]
+
+
+def _cancel_while_it_thinks(cluster: Cluster, agent: ScriptedAgent, what: str) -> tuple[str, float]:
+    """Start a step, cancel it once it asks; return the job's last state, and the seconds until all was idle."""
     running = cluster.start("alice", ["srun", "-w", "n1", "-n4", "sleep", "300", "apptainer"])
     while not any(message.verb == "ask" for message in agent.asked):
         assert running.poll() is None
         time.sleep(0.05)
-    for job in cluster.jobs():
-        cluster.run("root", ["scancel", job])
-    running.communicate(
-        timeout=60
-    )  # the first signal may meet tasks that do not run yet; KillWait (30 s) ends them
+    (job,) = cluster.jobs()
+    began = time.monotonic()
+    cluster.run("root", ["scancel", job + what])
+    running.communicate(timeout=60)
     assert running.returncode != 0
+    cluster.wait_idle()
+    return cluster.wait_job(job)["JobState"], time.monotonic() - began
+
+
+def test_a_cancelled_launch_ends_even_without_a_signal(cluster: Cluster, agents: Any) -> None:
+    """proctrack/linuxproc signals no task that does not run yet: Slurm ends it after KillWait, nothing hangs."""
+    (agent,) = agents(THINKING, "n1")
+    _cancel_while_it_thinks(cluster, agent, "")
+
+
+def test_a_cancelled_launch_is_gone_at_once() -> None:
+    """Told to end while the agent thinks, the tasks refuse themselves; nobody waits for the scan or for KillWait."""
+    settings = ["ProctrackType=proctrack/pgid"]
+    with (
+        Cluster(
+            nodes=("n1",), settings=settings, plugstack="required sifgate.so\n", prepare=[install.plugin]
+        ) as own,
+        ScriptedAgent(own.node_root("n1") / "run/agent.sock", THINKING * 8) as agent,
+    ):
+        (own.node_root("n1") / "etc/posture").write_text(
+            "sifgate-posture 1\nagent_unreachable allow\nscan_wait_ms 30000\n"
+        )
+        for what in ("", ".0"):  # the job, the step
+            agent.asked.clear()
+            state, seconds = _cancel_while_it_thinks(own, agent, what)
+            assert state in {"CANCELLED", "FAILED"}
+            assert seconds < 6
 
 
 BROKEN_PROLOGS = {
