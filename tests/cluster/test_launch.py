@@ -6,92 +6,48 @@ n1 has the whole gate, shared by the tests: nothing in it is killed. n2's agent 
 
 from __future__ import annotations
 
-import json
-import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from testbed.cache import cache_root
 from testbed.cluster import Cluster
+from testbed.cluster import gate as gates
+from testbed.cluster.gate import NodeAgent, records
 
 pytestmark = [pytest.mark.cluster, pytest.mark.engine]
-REPOSITORY = Path(__file__).resolve().parents[2]
-POLICY = REPOSITORY / "etc/sifgate/examples/enforcing.yaml"
 KEV, CLEAN = "/images/kev/bullseye-kev.sif", "/images/clean/trixie.sif"
 UNSUPPORTED = "/images/unsupported/centos-7-runs.sif"
-StartAgent = Callable[..., "subprocess.Popen[str]"]
-
-
-def _sifgate(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sifgate.cli.main", "--root", str(root), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+StartAgent = Callable[..., NodeAgent]
 
 
 def _launch(image: str, *options: str) -> list[str]:
     return ["srun", *options, "apptainer", "exec", image, "echo", "the container runs"]
 
 
-def _records(root: Path) -> list[dict[str, Any]]:
-    lines = (root / "log/audit.jsonl").read_text().splitlines()
-    return [record for line in lines if (record := json.loads(line))["door"] == "spank"]
-
-
 @pytest.fixture(scope="module")
 def gate(cluster: Cluster) -> Iterator[Path]:
     """Return n1's root, with database, Clair, server and agent up under the enforcing policy."""
-    root = cluster.node_root("n1")
-    shutil.copy(POLICY, root / "etc/policy.yaml")
-    try:
-        up = _sifgate(root, "up", "--cache", str(cache_root()))
-        assert up.returncode == 0, up.stdout + up.stderr
+    with gates.gate(cluster.node_root("n1")) as root:
         yield root
-    finally:
-        _sifgate(root, "down")
-        for name in ("policy.yaml", "posture"):
-            (root / "etc" / name).unlink(missing_ok=True)
 
 
 @pytest.fixture
 def start_agent(cluster: Cluster, gate: Path) -> Iterator[StartAgent]:
     """Return a function that starts n2's own agent: `url` replaces the server's, `policy` is appended to the file."""
-    root = cluster.node_root("n2")
-    running: list[subprocess.Popen[str]] = []
-    announced = json.loads((gate / "run/server.json").read_text())
+    running: list[NodeAgent] = []
 
-    def start(*, url: str = "", policy: str = "") -> subprocess.Popen[str]:
+    def start(*, url: str = "", policy: str = "") -> NodeAgent:
         for agent in running:
-            _end(agent)
-        settings = [
-            f"  {key}: {value}" for key, value in {**announced, **({"url": url} if url else {})}.items()
-        ]
-        (root / "etc/sifgate.yaml").write_text("server:\n" + "\n".join(settings) + "\n")
-        (root / "etc/policy.yaml").write_text(POLICY.read_text() + policy)
-        command = [sys.executable, "-m", "sifgate.agent.main", "--root", str(root)]
-        agent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        running.append(agent)
-        assert agent.stdout is not None
-        assert "listening" in agent.stdout.readline()
-        return agent
+            agent.end()
+        server = {**gates.announced(gate), **({"url": url} if url else {})}
+        running.append(NodeAgent(cluster.node_root("n2"), server, policy))
+        return running[-1]
 
     yield start
     for agent in running:
-        _end(agent)
-    for name in ("etc", "state", "log", "run"):
-        for path in (root / name).glob("*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _end(agent: subprocess.Popen[str]) -> None:
-    agent.terminate()
-    assert agent.wait(20) is not None
-    if agent.stdout is not None:
-        agent.stdout.close()
+        agent.clear()
 
 
 @pytest.fixture
@@ -110,7 +66,7 @@ def test_known_exploited_is_refused_on_its_very_first_launch(cluster: Cluster, g
     assert "sifgate: launch refused: 2 known-exploited vulnerabilities with a fix" in done.stderr
     assert "CVE-2025-48384 git" in done.stderr
     assert done.stderr.count("being scanned") <= 1
-    record = _records(gate)[-1]
+    record = records(gate)[-1]
     facts = {key: record[key] for key in ("action", "uid", "trusted", "path", "step_node", "user_reason")}
     expected = {
         "action": "block",
@@ -144,9 +100,9 @@ def test_an_unsupported_distribution_is_warned_about_and_runs(cluster: Cluster, 
 
 def test_a_step_without_a_container_leaves_no_record(cluster: Cluster, gate: Path) -> None:
     """What starts no known runtime is allowed at once and is nobody's business."""
-    before = len(_records(gate))
+    before = len(records(gate))
     assert cluster.run("alice", ["srun", "-w", "n1", "hostname"]).returncode == 0
-    assert len(_records(gate)) == before
+    assert len(records(gate)) == before
 
 
 @pytest.mark.parametrize(
@@ -243,24 +199,20 @@ def test_without_server_an_unknown_image_follows_the_policy(
     start_agent(url=closed_port, policy=f"\nfailure:\n  server_unreachable: {action}\n")
     done = cluster.run("alice", _launch(CLEAN, "-w", "n2"))
     assert done.returncode == (1 if action == "block" else 0)
-    record = _records(cluster.node_root("n2"))[-1]
+    record = records(cluster.node_root("n2"))[-1]
     assert record["cause"] == "server_unreachable"
 
 
 def test_a_second_launch_asks_the_server_nothing(
     cluster: Cluster, gate: Path, start_agent: StartAgent
 ) -> None:
-    """Known file, known verdict: the agent counts its calls of the server, and its readings of images."""
-
-    def counts() -> tuple[int, int]:
-        status = json.loads(_sifgate(cluster.node_root("n2"), "status", "--format", "json").stdout)["agent"]
-        return status["scans"]["finished"], status["scans"]["extractions"]
-
-    start_agent()
+    """Known file, known verdict: the server receives no request for it, the image is not read again."""
+    agent = start_agent()
     cluster.run("alice", _launch(CLEAN, "-w", "n2"))
-    before = counts()
+    before = gates.asked(gate), agent.status()["scans"]["extractions"]
+    assert min(before) >= 1
     assert cluster.run("alice", _launch(CLEAN, "-w", "n2")).returncode == 0
-    assert counts() == before
+    assert (gates.asked(gate), agent.status()["scans"]["extractions"]) == before
 
 
 def test_a_scope_by_partition_cannot_be_forged(cluster: Cluster, start_agent: StartAgent) -> None:

@@ -14,6 +14,7 @@ from sifgate.errors import ClairUnavailable, StoreError
 from sifgate.server import refusal
 from sifgate.server.api import handout, launches, layers, status, steps, verdicts
 from sifgate.server.refusal import Refused
+from sifgate.server.requests import RequestCounter
 from sifgate.server.services import Services
 
 _LOG = structlog.get_logger(__name__)
@@ -26,6 +27,7 @@ def application(services: Services) -> FastAPI:
     )  # no pages that nobody needs: docs/protocol.md is the reference
     for part in (verdicts, layers, steps, launches, status, handout):
         app.include_router(part.router(services))
+    app.add_middleware(RequestCounter, counts=services.requests)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(ClairUnavailable, _clair)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from sifgate.clair.exchange import Address
@@ -25,3 +27,5 @@ class Services(msgspec.Struct, frozen=True):
     watch: AdvisoryWatch
     clair: Address
     clair_version: str = ""
+    requests: Counter[str] = msgspec.field(default_factory=Counter)
+    """Requests since the start, by kind."""

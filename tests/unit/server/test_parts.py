@@ -19,6 +19,7 @@ from sifgate.server.access import Role, read_tokens
 from sifgate.server.advisories import FeedFiles, generation_of
 from sifgate.server.canary import SOURCES, canary_layer
 from sifgate.server.handout import HEADER, Handout
+from sifgate.server.requests import kind
 from sifgate.server.scanner import manifest_hash
 
 HASH = hashlib.sha256(b"token").hexdigest()
@@ -67,6 +68,14 @@ def test_bad_tokens_files(tmp_path: Path, content: bytes, place: str) -> None:
         read_tokens(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_tokens(tmp_path / "none")
+
+
+def test_requests_are_counted_by_kind() -> None:
+    """Verdicts of all images are one kind; what no client of ours asks is another."""
+    assert kind("GET", "/v1/verdicts/" + "a" * 64) == "GET /v1/verdicts"
+    assert kind("PUT", "/v1/layers/x") == "PUT /v1/layers"
+    for method, path in (("GET", "/"), ("BREW", "/v1/status"), ("GET", "/v1/" + "x" * 9), ("GET", "/v1/")):
+        assert kind(method, path) == "other"
 
 
 def test_the_command_line_of_the_engine_is_understood() -> None:

@@ -49,6 +49,7 @@ def _status(services: Services) -> dict[str, Any]:
             "kev": len(present.feeds.kev) if present else 0,
             "distributions": len(present.feeds.support) if present else 0,
         },
+        "requests": dict(services.requests),
         "queue": scans.counts(services.database),
         "verdicts": verdicts.count(services.database),
         "sandbox": sandbox_layers(),
