@@ -25,6 +25,8 @@ BACKLOG = 4096
 ACCEPTS = 256
 """Connections taken in one turn, so that those already talking are heard in between."""
 SWEEP_EVERY = 0.5
+LONGEST_PATH = 107
+"""Bytes of a socket's path: sun_path has 108, one of them for its NUL (unix(7))."""
 _BUSY = wire.encode("error", [("code", b"busy"), ("text", b"too many conversations")])
 _SD_LISTEN_FDS_START = 3
 
@@ -32,11 +34,16 @@ _SD_LISTEN_FDS_START = 3
 def bind(path: Path) -> socket.socket:
     """Return the listening socket: systemd's if it hands one over, else a new one at `path` (mode 0666).
 
-    Raises ConfigError where others could replace it, or an agent is listening there already.
+    Raises ConfigError where others could replace it, an agent is listening there already, or the path is too long.
     """
     handed = _from_systemd()
     if handed is not None:
         return handed
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise ConfigError(
+            f"{path}: {len(os.fsencode(path))} bytes are too long for a socket",
+            hint=f"choose a directory so that the path has at most {LONGEST_PATH} bytes (sun_path, unix(7))",
+        )
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     fsguard.check(path.parent, owner_uid=os.geteuid())
     _remove_dead(path)

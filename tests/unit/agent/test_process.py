@@ -147,6 +147,16 @@ def test_second_agent_does_not_take_the_socket(launch: Launch) -> None:
     assert agent.client.query("status")
 
 
+def test_path_too_long_for_a_socket_is_named(root: Path) -> None:
+    """A deep directory is refused with the reason and the bound, before anything listens."""
+    deep = root / ("d" * 100)
+    (deep / "etc").mkdir(parents=True)
+    code, text = Process(deep).over()
+    assert code == 2
+    assert "too long" in text
+    assert "107 bytes" in text
+
+
 def test_sighup_reads_the_policy_anew(launch: Launch, server: FakeServer, root: Path, box: Path) -> None:
     """A good policy takes effect, a bad one is told of and the last good one kept."""
     server.finding = bad_verdict
