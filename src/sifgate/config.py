@@ -100,7 +100,7 @@ class AgentSettings(msgspec.Struct, frozen=True):
     """The node's daemon."""
 
     worker_uid: int = -1
-    """User id of the sandboxed worker; -1: one of its own when root, else the agent's."""
+    """User id of the sandboxed worker; -1: when root `sifgate-scan` or one of nobody, else the agent's."""
     workers: int = 2
     """Images read at the same time."""
     file_systems: tuple[str, ...] = (

@@ -90,12 +90,16 @@ def _limits(bounds: Bounds) -> None:
         resource.setrlimit(limit, (soft, hard))
 
 
+_GROUP = 65_533
+"""The worker's gid: reserved, no file belongs to it. Not the uid's number, which may be another program's group."""
+
+
 def _drop_privileges(uid: int, *, reads_all: bool) -> None:
     """Become `uid` with no privilege at all; for a directory of root, with that of reading what lies below it."""
     if uid == 0:
         raise ValueError("the worker's own uid is 0")
     os.setgroups([])
-    os.setresgid(uid, uid, uid)
+    os.setresgid(_GROUP, _GROUP, _GROUP)
     _checked(_libc.prctl(_PR_SET_KEEPCAPS, int(reads_all), 0, 0, 0))
     os.setresuid(uid, uid, uid)
     if reads_all:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import pwd
 import select
 import signal
 import stat
@@ -40,7 +41,11 @@ _DEFAULT = Bounds()
 
 CAUSES = frozenset({"encrypted", "malformed", "bounds", "format", "filesystem", "sandbox"})
 OWN_UID = 65_533
-"""The worker's uid when root gives none: reserved, nobody logs in or owns files by it (Debian policy 9.2.2)."""
+"""The worker's uid when root gives none and there is no account for it: reserved, nobody logs in or owns files by it
+(Debian policy 9.2.2)."""
+SCAN_USER = "sifgate-scan"
+"""The system user that `sifgate up` makes for workers, so that `ps` tells them from everything else."""
+_SYSTEM_UIDS = range(1, 1000)
 
 _START = "import sys; sys.path[:0] = sys.argv[2:]; from sifgate.image.child import main; main(sys.argv[1])"
 _LIBRARIES = ("sifgate", "msgspec", "isal", "lz4", "zstandard")
@@ -239,8 +244,17 @@ def _uid(job: Job) -> int | None:
     if os.geteuid() != 0:
         return None
     if job.uid is None and job.verb == "extract" and _is_directory(job.image):
-        return os.fstat(job.image).st_uid or OWN_UID
-    return OWN_UID if job.uid is None else job.uid
+        return os.fstat(job.image).st_uid or own_uid()
+    return own_uid() if job.uid is None else job.uid
+
+
+def own_uid(user: str = SCAN_USER) -> int:
+    """Return the uid of a worker that belongs to nobody: the system user's where there is one, else `OWN_UID`."""
+    try:
+        uid = pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return OWN_UID
+    return uid if uid in _SYSTEM_UIDS else OWN_UID
 
 
 def _end(process: subprocess.Popen[bytes], patience: float) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -360,3 +361,23 @@ def test_works_for_an_ordinary_user(tmp_path: Path) -> None:
     finally:
         os.close(fd)
     assert done.stdout == "active debian\n", done
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a worker a uid")
+def test_worker_takes_the_scan_user_and_no_group_of_others(
+    image: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a system user for workers exists they run as it; the group of that number is none of theirs."""
+    daemon = pwd.getpwnam("daemon").pw_uid
+    assert worker.own_uid("daemon") == daemon
+    assert (
+        worker.own_uid("root") == worker.own_uid("nobody") == worker.own_uid("no-such-user") == worker.OWN_UID
+    )
+    script = (
+        f"from sifgate.image import sandbox; sandbox._drop_privileges({daemon}, reads_all=False);"
+        "import os; print(os.getresuid(), os.getresgid(), os.getgroups())"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told.stdout == f"{(daemon,) * 3} {(65_533,) * 3} []\n"
