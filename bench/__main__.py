@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make bench`: measure, print a table, write `bench/results/latest.json`; `python -m bench warm` measures one part."""
+"""`make bench`: measure, print a table, write `bench/results/latest.json`.
+
+`python -m bench warm` measures one part; `python -m bench --readme` puts the last results into the README.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ from testbed.errors import TestbedError
 from bench.figure import Figure
 
 RESULTS = Path(__file__).resolve().parent / "results"
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN, END = "<!-- bench:begin -->\n", "<!-- bench:end -->\n"
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -34,7 +39,14 @@ def main(argv: list[str] | None = None) -> int:
     parts = _parts()
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("part", nargs="*", help=f"of {', '.join(parts)}; default: all")
-    names = parser.parse_args(argv).part or list(parts)
+    parser.add_argument(
+        "--readme", action="store_true", help="measure nothing: quote the last results in the README"
+    )
+    arguments = parser.parse_args(argv)
+    if arguments.readme:
+        quote(msgspec.json.decode((RESULTS / "latest.json").read_bytes(), type=Run))
+        return 0
+    names = arguments.part or list(parts)
     if unknown := sorted(set(names) - set(parts)):
         parser.error(f"no part is called {', '.join(unknown)}")
     measured, status = {}, 0
@@ -53,6 +65,23 @@ def main(argv: list[str] | None = None) -> int:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "latest.json").write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1))
     return status
+
+
+def quote(run: Run) -> None:
+    """Put the table of a run between the README's marks."""
+    rows = [
+        f"`make bench` on {run.date[:10]}, {run.machine}; ratios are from one run:",
+        "",
+        "| figure | measured | target |",
+    ]
+    rows.append("|---|---|---|")
+    for figures in run.parts.values():
+        for figure in figures:
+            missed = "" if figure.met in {True, None} else " (missed)"
+            rows.append(f"| {figure.name.strip()} | {shown(figure)} | {target(figure)}{missed} |")
+    before, _, rest = README.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    README.write_text(before + BEGIN + "## Speed\n\n" + "\n".join(rows) + "\n" + END + after)
 
 
 def _parts() -> dict[str, Callable[[], list[Figure]]]:
