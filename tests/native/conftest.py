@@ -16,12 +16,14 @@ Driver = Callable[..., str]
 @pytest.fixture(scope="session")
 def driver_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the compiled driver."""
-    client = REPOSITORY / "plugin/client"
+    client, spank = REPOSITORY / "plugin/client", REPOSITORY / "plugin/spank"
     program = tmp_path_factory.mktemp("native") / "driver"
     flags = ["-std=gnu11", "-D_GNU_SOURCE", "-g", "-O1", "-Wall", "-Wextra", "-Werror"]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    sources = [Path(__file__).parent / "driver.c", *sorted(client.glob("*.c"))]
-    subprocess.run(["gcc", *flags, *sanitizers, f"-I{client}", *sources, "-o", program], check=True)
+    sources = [Path(__file__).parent / "driver.c", *sorted(client.glob("*.c")), spank / "cancel.c"]
+    subprocess.run(
+        ["gcc", *flags, *sanitizers, f"-I{client}", f"-I{spank}", *sources, "-o", program], check=True
+    )
     return program
 
 

@@ -5,8 +5,9 @@
  *   decode                     hex messages on stdin, one a line -> "bad", or "VERB key=hex key=hex …"
  *   encode                     lines "VERB key=hex …" on stdin -> hex of the message, or "broken"
  *   posture PATH               -> action, wait, contact, problem
- *   converse SOCKET MS k=v …   -> what came out; "k@N" stands for N bytes of x; opens relative to the agent's cwd
+ *   converse SOCKET MS k=v …   -> what came out (SIGTERM: the launch is cancelled); "k@N" stands for N bytes of x; opens relative to the agent's cwd
  */
+#include "cancel.h"
 #include "converse.h"
 #include "posture.h"
 
@@ -115,6 +116,12 @@ static void progress(void *context, struct wire_text text)
 	printf("progress=%.*s\n", (int)text.length, text.bytes);
 }
 
+static bool abandoned(void *context)
+{
+	(void)context;
+	return cancel_told();
+}
+
 static void add(struct wire_writer *ask, char *word)
 {
 	char *at = strchr(word, '@');
@@ -141,6 +148,7 @@ static int run_converse(int count, char **words)
 		.deadline_ms = (unsigned)atoi(words[1]),
 		.open_image = open_image,
 		.progress = progress,
+		.abandoned = abandoned,
 	};
 	struct wire_writer ask = {0};
 	struct answer answer;
@@ -148,7 +156,9 @@ static int run_converse(int count, char **words)
 	wire_begin(&ask, "ask");
 	for (int i = 2; i < count; i++)
 		add(&ask, words[i]);
+	cancel_watch();
 	converse(&conversation, &ask, &answer);
+	cancel_unwatch();
 	wire_free(&ask);
 	printf("decided=%d\naction=%s\nonce=%d\nreference=%s\nopened=%s\nfailure=%s\nnotice=%s\n", answer.decided,
 	       answer.decided ? action_word(answer.action) : "", answer.once, answer.reference, answer.opened,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -194,3 +195,22 @@ def test_a_notice_with_nul_bytes_ends_there(tmp_path: Path, talk: Talk) -> None:
     packet = wire.encode("decision", [("action", b"warn"), ("notice", b"seen\0unseen")])
     with ScriptedAgent(tmp_path / "s", [("send", packet)]):
         assert talk(tmp_path / "s")["notice"] == "seen"
+
+
+@pytest.mark.parametrize(
+    "script", [[("sleep", 20)], [("wait", ""), ("sleep", 0.2)] * 60], ids=["silence", "signs"]
+)
+def test_a_cancelled_launch_asks_no_further(tmp_path: Path, driver_program: Path, script: list[Step]) -> None:
+    """SIGTERM ends the conversation at once, without a decision."""
+    with ScriptedAgent(tmp_path / "s", script) as agent:
+        command = [str(driver_program), "converse", str(tmp_path / "s"), "20000", "door=spank"]
+        running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        while not agent.asked:
+            time.sleep(0.01)
+        began = time.monotonic()
+        running.terminate()
+        output, _ = running.communicate(timeout=10)
+    assert time.monotonic() - began < 1
+    assert running.returncode == 0
+    assert "decided=0\n" in output
+    assert "failure=the step was cancelled\n" in output
