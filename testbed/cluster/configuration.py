@@ -26,7 +26,7 @@ def slurm_conf(nodes: Sequence[str], extra: Sequence[str] = ()) -> str:
         "SlurmctldDebug=info",
         "SlurmdDebug=info",
         "SchedulerType=sched/backfill",
-        "SchedulerParameters=sched_interval=5,batch_sched_delay=0",
+        "SchedulerParameters=sched_interval=5,batch_sched_delay=0,bf_interval=2",
         "SelectType=select/cons_tres",
         "ReturnToService=2",
         "SlurmdParameters=config_overrides",
