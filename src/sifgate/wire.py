@@ -80,8 +80,8 @@ class Message:
         value = self._firsts.get(key)
         if not value:
             return default
-        digits = value[1:] if value[:1] == b"-" else value
-        if not digits or len(digits) > 19 or digits.translate(None, _DIGITS):  # noqa: PLR2004 - digits of 2**63
+        digits = value.removeprefix(b"-")
+        if len(digits) > 19 or not digits.isdigit():  # noqa: PLR2004 - digits of 2**63
             raise ProtocolError(f"field {key}: not a number")
         return int(value)
 
