@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from sifgate.config import AuditSettings, ServerSettings, server_from_engine
 
 pytestmark = pytest.mark.engine
 
+YOUNG = 2.5
+"""Seconds of age below which the agent remembers no file (design §5: 2 s)."""
 Start = Callable[..., RunningAgent]
 
 
@@ -46,10 +49,16 @@ def start(server: ServerSettings) -> Iterator[Start]:
             agent.stop()
 
 
+def settled(image: Path) -> Path:
+    """Return the image once it is old enough to be remembered: a fresh cache has packed it a moment ago."""
+    eventually(lambda: time.time() - image.stat().st_ctime > YOUNG)
+    return image
+
+
 def test_first_launch_is_refused_and_the_second_asks_nobody(start: Start) -> None:
     """A never seen image with known-exploited vulnerabilities is refused at once; the next launch makes no call."""
     agent = start()
-    image = obtain_image("bullseye-sci-packages.sif")
+    image = settled(obtain_image("bullseye-sci-packages.sif"))
     answer = agent.ask(image, deadline=60.0)
     assert answer.text("action") == "block"
     assert "CVE-2025-48384" in answer.text("notice")
