@@ -18,12 +18,12 @@ from sifgate.origin.sighting import Sighting
 FULL = Path(
     os.environ.get("SIFGATE_FLAGS", Path(__file__).parents[4] / "shared/reference/apptainer_flags.json")
 )
-CWD = "/work/alice"
-IMAGE = "/work/alice/x.sif"
+CWD = "/data/alice"
+IMAGE = "/data/alice/x.sif"
 
 
 def read(*words: str, **env: str) -> Sighting | None:
-    """Return what the words start in /work/alice."""
+    """Return what the words start in /data/alice."""
     return apptainer.read(words, env, CWD)
 
 
@@ -31,7 +31,7 @@ FORMS = {
     "plain": ("apptainer exec x.sif ls", "exec"),
     "singularity": ("singularity exec x.sif ls", "exec"),
     "absolute program": ("/opt/apptainer/1.4/bin/apptainer exec x.sif ls", "exec"),
-    "absolute image": ("apptainer run /work/alice/x.sif", "run"),
+    "absolute image": ("apptainer run /data/alice/x.sif", "run"),
     "dot slash": ("apptainer run ./x.sif", "run"),
     "root flag": ("apptainer -q exec x.sif ls", "exec"),
     "root flag with value": ("apptainer -c /etc/other.conf exec x.sif ls", "exec"),
@@ -186,7 +186,7 @@ def test_dots_and_links_are_left_to_the_kernel() -> None:
     """`a/..` is not folded: with a symlink in it, the kernel ends elsewhere."""
     sighting = read("apptainer", "exec", "../bob/../x.sif", "ls")
     assert sighting is not None
-    assert sighting.reference.path == "/work/alice/../bob/../x.sif"
+    assert sighting.reference.path == "/data/alice/../bob/../x.sif"
 
 
 def test_bytes_that_are_not_utf_8_come_back_as_they_were() -> None:
