@@ -48,12 +48,12 @@ def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="sifgate-bench-") as place:
         scratch = Path(place)
         warm_page_cache(image)
-        unsquash = median_seconds(3, lambda: unsquash_seconds(image, offset, scratch))
         cold = [_cold(image) for _ in range(COLD_RUNS - 1)]
         with gate(POLICY) as layout:
             cold.append(_first_answer(layout, image))
             clair, tls = clair_of(layout), _tls(layout)
             before, handed = whole_image_seconds(image, offset, scratch, clair, tls)
+        unsquash = median_seconds(3, lambda: unsquash_seconds(image, offset, scratch), prepare=os.sync)
     return _figures(image, statistics.median(cold), unsquash, before, handed)
 
 
@@ -95,6 +95,7 @@ def _cold(image: Path) -> float:
 def _first_answer(layout: Layout, image: Path) -> float:
     """Return the seconds from the question of a launch to its decision; the image must be refused for what it holds."""
     client = Client(str(layout.places.run / "agent.sock"))
+    os.sync()  # nobody pays for what others have left to be written
     fields = [
         ("door", b"cli"),
         ("cwd", b"/"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import os
 import ssl
 import subprocess
 import tempfile
@@ -36,6 +37,7 @@ def whole_image_seconds(
 ) -> tuple[float, int]:
     """Return wall time and bytes handed to Clair for the predecessor's way."""
     with tempfile.TemporaryDirectory(dir=scratch) as target:
+        os.sync()
         started = time.perf_counter()
         tree = Path(target) / "tree"
         _unsquash(squashfs, offset, tree)
