@@ -30,6 +30,7 @@ def test_second_launch_asks_nobody(agent: RunningAgent, server: FakeServer, tmp_
     assert (len(server.calls), agent.worker.runs) == (calls, runs)
 
 
+@pytest.mark.root
 def test_refusal_says_why_and_is_recorded(agent: RunningAgent, server: FakeServer, tmp_path: Path) -> None:
     """A refusal carries the notice, and its record holds everything to compute it again."""
     server.finding = bad_verdict
@@ -161,6 +162,7 @@ def test_rejected_layer_is_a_state_of_the_image(
     assert agent.records()[0].unscannable == "malformed"
 
 
+@pytest.mark.root
 def test_scan_outlives_the_launch_that_gave_up(
     agent: RunningAgent, server: FakeServer, tmp_path: Path
 ) -> None:
@@ -182,6 +184,7 @@ def test_scan_outlives_the_launch_that_gave_up(
     assert agent.action(image) == "block"
 
 
+@pytest.mark.root
 def test_pending_passes_run_out(agent: RunningAgent, server: FakeServer, tmp_path: Path) -> None:
     """An image that stays unscanned passes only so often per user and path; questions use nothing up."""
     server.scan_seconds = 20.0

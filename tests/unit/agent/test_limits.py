@@ -40,6 +40,7 @@ def answer(connection: socket.socket) -> wire.Message:
             return message
 
 
+@pytest.mark.root
 @pytest.mark.parametrize(
     "data",
     [
@@ -150,6 +151,7 @@ def test_waiting_peer_hears_signs_of_life(
     assert [bool(text) for text in heard[:3]] == [True, False, False]
 
 
+@pytest.mark.root
 def test_ten_thousand_connections_are_bounded(start: Start) -> None:
     """More conversations than the limit are turned away with a word, and served again when others end."""
     agent = start(agent=AgentSettings(connections=500))
@@ -186,6 +188,7 @@ def test_users_share_of_connections_leaves_room_for_root(agent: RunningAgent) ->
     del listener._by_user[1000]
 
 
+@pytest.mark.root
 def test_share_of_new_images_makes_the_rest_pending(start: Start, server: FakeServer, tmp_path: Path) -> None:
     """Past his share, a user's unknown images are not read; known ones are judged as ever."""
     agent = start(agent=AgentSettings(shares=Shares(new_images_per_hour=2)))
@@ -206,6 +209,7 @@ def test_upload_share_makes_the_rest_pending(start: Start, server: FakeServer, t
     assert "PUT /v1/layers" not in server.calls
 
 
+@pytest.mark.root
 def test_cold_scans_of_one_user_wait_their_turn(start: Start, server: FakeServer, tmp_path: Path) -> None:
     """One user's images are read so many at a time; another's need not wait for them."""
     agent = start(agent=AgentSettings(shares=Shares(cold_scans=1), workers=2))

@@ -27,6 +27,7 @@ def second(server: FakeServer) -> Iterator[RunningAgent]:
         agent.stop()
 
 
+@pytest.mark.root
 def test_first_decision_of_a_step_is_everybodys(
     agent: RunningAgent, second: RunningAgent, server: FakeServer, tmp_path: Path
 ) -> None:

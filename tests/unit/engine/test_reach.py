@@ -12,6 +12,7 @@ import pytest
 from sifgate.engine import reach
 
 
+@pytest.mark.root
 def test_what_is_in_the_way(short: Path) -> None:
     """The topmost closed directory is named with everything below it that is needed."""
     (short / "closed" / "python").mkdir(parents=True)
