@@ -62,6 +62,16 @@ TRICKS: list[tuple[str, Directory, str]] = [
         "dpkg-malformed",
     ),
     (
+        "a last entry that is not closed, which Clair drops",
+        changed(
+            {
+                "var/lib/dpkg/status": File(BOTH[:-1]),
+                "var/lib/dpkg/info/openssl.list": File(b"/usr/bin/openssl\n"),
+            }
+        ),
+        "dpkg-unclosed: openssl",
+    ),
+    (
         "info is a symlink",
         changed(
             {
