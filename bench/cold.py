@@ -15,19 +15,16 @@ import time
 from pathlib import Path
 
 from testbed.errors import TestbedError
-from testbed.images import obtain_image
 
 from bench.figure import Figure, median_seconds
 from bench.gate import clair_of, gate
 from bench.predecessor import unsquash_seconds, whole_image_seconds
+from bench.subject import subject
 from sifgate.client import Client
 from sifgate.engine import keys
 from sifgate.engine.layout import Layout
-from sifgate.image.reader import Reader
-from sifgate.image.sif import primary_partition
 from sifgate.image.worker import extract
 
-IMAGE = "bullseye-sci.sif"
 COLD_RUNS = 3
 PATIENCE = 120.0
 POLICY = """\
@@ -43,11 +40,10 @@ rules:
 
 def measure() -> list[Figure]:
     """Return the figures; takes several minutes, most of them the predecessor's."""
-    image = obtain_image(IMAGE)
-    offset = _offset(image)
+    found = subject()
+    image, offset = found.path, found.offset
     with tempfile.TemporaryDirectory(prefix="sifgate-bench-") as place:
         scratch = Path(place)
-        warm_page_cache(image)
         cold = [_cold(image) for _ in range(COLD_RUNS - 1)]
         with gate(POLICY) as layout:
             cold.append(_first_answer(layout, image))
@@ -55,13 +51,6 @@ def measure() -> list[Figure]:
             before, handed = whole_image_seconds(image, offset, scratch, clair, tls)
         unsquash = median_seconds(3, lambda: unsquash_seconds(image, offset, scratch), prepare=os.sync)
     return _figures(image, statistics.median(cold), unsquash, before, handed)
-
-
-def warm_page_cache(image: Path) -> None:
-    """Read the image once, so that no way pays for the disk."""
-    with image.open("rb") as stream:
-        while stream.read(1 << 22):
-            pass
 
 
 def _figures(image: Path, cold: float, unsquash: float, before: float, handed: int) -> list[Figure]:
@@ -110,15 +99,6 @@ def _first_answer(layout: Layout, image: Path) -> float:
             f"the first answer about {image.name} is {decision.text('action')}: {decision.text('notice')}"
         )
     return seconds
-
-
-def _offset(image: Path) -> int:
-    descriptor = os.open(image, os.O_RDONLY)
-    try:
-        size = os.fstat(descriptor).st_size
-        return primary_partition(Reader(descriptor, 0, size, size)).offset
-    finally:
-        os.close(descriptor)
 
 
 def _tls(layout: Layout) -> ssl.SSLContext:

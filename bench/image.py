@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
-from testbed.images import obtain_image
 from testbed.packages import require
 
 from bench.figure import Figure
+from bench.predecessor import unsquash_seconds
+from bench.subject import subject
 from sifgate.image.examine import Examined
-from sifgate.image.reader import Reader
-from sifgate.image.sif import primary_partition
 from sifgate.image.worker import extract_measured, recheck, sandbox_layers
 from sifgate.model.image import Extraction
 
-IMAGE = "bullseye-sci.sif"
 RUNS = 3
 _MIB = 1 << 20
 
@@ -32,26 +29,18 @@ _MIB = 1 << 20
 def measure() -> list[Figure]:
     """Return the figures; takes about half a minute."""
     require("unsquashfs")
-    image = obtain_image(IMAGE)
-    fd = os.open(image, os.O_RDONLY)
+    image = subject()
+    fd = os.open(image.path, os.O_RDONLY)
     try:
-        size = os.fstat(fd).st_size
-        offset = primary_partition(Reader(fd, 0, size, size)).offset
-        _warm(image)
         sandbox_layers()
         ours, theirs = [], []
-        for _ in range(RUNS):
-            ours.append(_extract(fd))
-            theirs.append(_unsquash(image, offset))
+        with tempfile.TemporaryDirectory(prefix="sifgate-bench-") as scratch:
+            for _ in range(RUNS):
+                ours.append(_extract(fd))
+                theirs.append(unsquash_seconds(image.path, image.offset, Path(scratch)))
     finally:
         os.close(fd)
-    return _figures(ours, statistics.median(theirs), size)
-
-
-def _warm(image: Path) -> None:
-    with image.open("rb") as stream:
-        while stream.read(1 << 22):
-            pass
+    return _figures(ours, statistics.median(theirs), image.size)
 
 
 class Lap:
@@ -76,24 +65,6 @@ def _extract(fd: int) -> Lap:
         return Lap(seconds, time.perf_counter() - started, extraction, examined)
     finally:
         os.close(layer)
-
-
-def _unsquash(image: Path, offset: int) -> float:
-    with tempfile.TemporaryDirectory(prefix="sifgate-bench-") as scratch:
-        words = [
-            "unsquashfs",
-            "-p",
-            "2",
-            "-o",
-            str(offset),
-            "-d",
-            f"{scratch}/root",
-            "-no-progress",
-            str(image),
-        ]
-        started = time.perf_counter()
-        subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-        return time.perf_counter() - started
 
 
 def _figures(ours: list[Lap], unsquash: float, size: int) -> list[Figure]:

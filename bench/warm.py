@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 import psutil
 
-from bench.figure import Figure
+from bench.figure import Figure, quantile
 from sifgate import wire
 from sifgate.agent.cache import Cache, digest_of
 from sifgate.agent.identity import identify
@@ -195,12 +195,9 @@ class Shims:
 
 
 def _quantiles(latencies: list[float]) -> dict[str, float]:
-    ordered = sorted(latencies)
-
-    def at(share: float) -> float:
-        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 3)
-
-    return {"p50_ms": at(0.50), "p99_ms": at(0.99), "max_ms": at(1.0), "launches": len(ordered)}
+    shares = {"p50_ms": 0.50, "p99_ms": 0.99, "max_ms": 1.0}
+    found = {name: round(quantile(latencies, share) * 1000, 3) for name, share in shares.items()}
+    return {**found, "launches": len(latencies)}
 
 
 def _one_by_one(shims: Shims) -> dict[str, float]:
