@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C sources compiled with every warning an error, against the headers of each series of Slurm."""
+"""The C sources compiled with every warning an error; the plugin against the headers of each series of Slurm."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from testbed.errors import TestbedError
 from testbed.headers import SUITE_OF, obtain_headers
 from testbed.packages import require
 
-PLUGIN = Path(__file__).resolve().parent.parent / "plugin"
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def check_warnings() -> int:
     """Return 0 if all compile; headers that cannot be had here are named and left out."""
     require("gcc", "make")
-    return max([0, *(_compile(series) for series in SUITE_OF)])
+    return max([_hooks(), *(_compile(series) for series in SUITE_OF)])
+
+
+def _hooks() -> int:
+    return _make("hooks", "hooks")
 
 
 def _compile(series: str) -> int:
@@ -27,8 +31,12 @@ def _compile(series: str) -> int:
     except TestbedError as error:
         print(f"Slurm {series}: not compiled: {error}", file=sys.stderr)
         return 0
+    return _make("plugin", f"Slurm {series}", f"SLURM_INCLUDE={include}")
+
+
+def _make(directory: str, name: str, *settings: str) -> int:
     with tempfile.TemporaryDirectory(prefix="sifgate-lint-") as out:
-        words = ["make", "--silent", "-C", str(PLUGIN), f"OUT={out}", f"SLURM_INCLUDE={include}"]
+        words = ["make", "--silent", "-C", str(REPOSITORY / directory), f"OUT={out}", *settings]
         done = subprocess.run(words, stdin=subprocess.DEVNULL, check=False)
-    print(f"Slurm {series}: {'no warning' if done.returncode == 0 else 'failed'}", flush=True)
+    print(f"{name}: {'no warning' if done.returncode == 0 else 'failed'}", flush=True)
     return done.returncode

@@ -70,11 +70,13 @@ CLUSTER = (
         "strace",
     ),
     *("fuse2fs", "gocryptfs", "busybox-static"),
+    *("podman", "crun", "runc", "skopeo", "docker-registry"),  # the doors of OCI; a registry on loopback
+    *("systemd", "logrotate"),  # units are judged by systemd-analyze, packages are installed
 )
 TREES = {
     tree.name: tree
     for tree in (
-        Tree("node", "trixie", CLUSTER, ("apptainer",), 100),
+        Tree("node", "trixie", CLUSTER, ("apptainer",), 140),
         Tree("bullseye-sci", "bullseye", SCIENCE, (), 100, cleaned=False),
         Tree("bullseye-kev", "bullseye", ("git", "libfreetype6")),
         Tree("bullseye-min", "bullseye"),

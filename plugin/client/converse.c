@@ -80,6 +80,7 @@ static enum next take_decision(const char *packet, size_t length, struct answer 
 	}
 	(void)copy_text(packet, length, "reference", answer->reference, sizeof(answer->reference));
 	answer->once = wire_first(packet, length, "once", &value) && wire_is(value, "1");
+	answer->quiet = wire_first(packet, length, "quiet", &value) && wire_is(value, "1");
 	answer->local = wire_first(packet, length, "local", &value) && wire_is(value, "1");
 	answer->decided = true;
 	return NEXT_END;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launch.h"
 
+#include "../client/environment.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,14 +13,6 @@
 #include <slurm/slurm.h>
 
 #define SCRIPT_LIMIT (256u << 10)
-
-/* What a parser of the agent reads of the environment (sifgate.origin.environment); never what holds a secret. */
-static const char *const names[] = {
-	"HOME", "PYXIS_CONTAINER_IMAGE", "PYXIS_CONTAINER_NAME", "SCRATCH", "SLURM_CONTAINER", "SLURM_SINGULARITY_CONTAINER",
-	"SLURM_SUBMIT_DIR", "TMPDIR", "USER", "WORK",
-};
-static const char *const prefixes[] = {"APPTAINER_", "SINGULARITY_", "APPTAINERENV_LD_", "SINGULARITYENV_LD_"};
-static const char *const secrets[] = {"PASSWORD", "PASSPHRASE", "SECRET", "TOKEN", "USERNAME", "PEM"};
 
 /* Options of other SPANK plugins that name an image, and the variable in which Slurm would hand them on. */
 static const struct {
@@ -48,31 +42,6 @@ bool launch_is_batch(const struct launch *launch)
 bool launch_is_extern(const struct launch *launch)
 {
 	return launch->step == SLURM_EXTERN_CONT;
-}
-
-static bool holds_secret(const char *name, size_t length)
-{
-	for (size_t i = 0; i < COUNT(secrets); i++) {
-		if (memmem(name, length, secrets[i], strlen(secrets[i])) != NULL)
-			return true;
-	}
-	return false;
-}
-
-static bool is_read_by_a_parser(const char *variable)
-{
-	const char *equals = strchr(variable, '=');
-	size_t length = equals != NULL ? (size_t)(equals - variable) : 0;
-
-	for (size_t i = 0; i < COUNT(names); i++) {
-		if (strlen(names[i]) == length && memcmp(variable, names[i], length) == 0)
-			return true;
-	}
-	for (size_t i = 0; i < COUNT(prefixes); i++) {
-		if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)
-			return length > 0 && !holds_secret(variable, length);
-	}
-	return false;
 }
 
 /* Slurm finds an option by its name, whoever registered it: so the image of pyxis is seen here too. */
@@ -168,7 +137,7 @@ static void add_words(const struct launch *launch, struct wire_writer *ask)
 	for (int i = 0; i < launch->argc && launch->argv[i] != NULL; i++)
 		wire_string(ask, "arg", launch->argv[i]);
 	for (char **variable = launch->env; variable != NULL && *variable != NULL; variable++) {
-		if (is_read_by_a_parser(*variable))
+		if (environment_is_read(*variable))
 			wire_string(ask, "env", *variable);
 	}
 	for (size_t i = 0; i < COUNT(foreign); i++)
@@ -214,17 +183,6 @@ void launch_ask(const struct launch *launch, const char *reason, unsigned deadli
 	wire_string(ask, "truncated", "1");
 }
 
-static bool contains_runtime(const char *word)
-{
-	static const char *const marks[] = {"apptainer", "singularity", ".sif"};
-
-	for (size_t i = 0; i < COUNT(marks); i++) {
-		if (strstr(word, marks[i]) != NULL)
-			return true;
-	}
-	return false;
-}
-
 bool launch_names_runtime(const struct launch *launch)
 {
 	static const char *const settings[] = {"SLURM_CONTAINER=", "PYXIS_CONTAINER_IMAGE=", "SLURM_SINGULARITY_CONTAINER="};
@@ -234,7 +192,7 @@ bool launch_names_runtime(const struct launch *launch)
 			return true;
 	}
 	for (int i = 0; i < launch->argc && launch->argv[i] != NULL; i++) {
-		if (contains_runtime(launch->argv[i]))
+		if (environment_names_runtime(launch->argv[i]))
 			return true;
 	}
 	for (char **variable = launch->env; variable != NULL && *variable != NULL; variable++) {

@@ -9,6 +9,7 @@
  */
 #include "../client/converse.h"
 #include "../client/posture.h"
+#include "../client/terminal.h"
 #include "args.h"
 #include "cancel.h"
 #include "context.h"
@@ -67,7 +68,7 @@ static void show_progress(void *context, struct wire_text text)
 	struct asking *asking = context;
 
 	if (!asking->shown && asking->launch->node == 0)
-		notice_print(text.bytes, text.length);
+		terminal_print(text.bytes, text.length);
 	asking->shown = true;
 }
 
@@ -81,9 +82,9 @@ static bool is_cancelled(void *context)
 static void show(const struct launch *launch, const char *text, bool local)
 {
 	if (launch->node == 0)
-		notice_print(text, strlen(text));
+		terminal_print(text, strlen(text));
 	else if (local)
-		notice_print_line(text);
+		terminal_print_line(text);
 }
 
 /* Nobody decided: the site's posture does, and syslog knows. */

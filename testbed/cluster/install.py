@@ -31,6 +31,16 @@ def hooks(root: Path) -> None:
     _make("hooks/slurm", "install", f"DESTDIR={root}", f"LIBEXECDIR=/{LIBEXEC}", "PYTHON=/usr/bin/python3")
 
 
+def programs(root: Path) -> None:
+    """Compile the programs of the doors (wrapper, ask, guard) and put them where packages put them; none is active."""
+    out = root.parent / "programs"
+    _make("hooks", f"OUT={out}")
+    target = root / LIBEXEC
+    target.mkdir(parents=True, exist_ok=True)
+    for program in out.glob("sifgate-*"):
+        shutil.copy(program, target / program.name)
+
+
 def _make(directory: str, *words: str) -> None:
     done = subprocess.run(
         ["make", "-s", "-C", str(REPOSITORY / directory), *words], capture_output=True, text=True, check=False
