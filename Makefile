@@ -27,7 +27,8 @@ test: venv  ## run all tests with coverage; T=tests/unit/policy for some, PYTEST
 	@$(BIN)/python -m testbed packages --optional gcc make mksquashfs debootstrap unshare rpmbuild
 	@[ "$(T)" != tests ] || $(BIN)/python -m testbed prepare test
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest $(PYTEST) $(T); status=$$?; \
+	@if [ "$(T)" = tests ]; then $(BIN)/python -m testbed suites -- $(PYTEST); \
+	else $(BIN)/coverage run -m pytest $(PYTEST) $(T); fi; status=$$?; \
 	$(BIN)/coverage combine --quiet; $(BIN)/coverage report --skip-covered --sort=cover; exit $$status
 
 bench: venv  ## measure, print a table, write bench/results/*.json

@@ -18,6 +18,7 @@ from testbed.native import check_warnings
 from testbed.packages import require
 from testbed.prepare import IMAGES, prepare
 from testbed.rootfs import TREES, obtain_tree
+from testbed.suites import run_suites
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     verbs.add_parser("licences", help="renew the table of dependencies in THIRD_PARTY.md")
     verbs.add_parser("warnings", help="compile the C sources with all warnings as errors")
+    suites = verbs.add_parser("suites", help="run all tests, quick ones and patient ones side by side")
+    suites.add_argument("option", nargs="*", help="options of pytest, after --")
     verbs.add_parser("list", help="print what can be asked for")
     arguments = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, _end)
@@ -71,6 +74,8 @@ def _run(arguments: argparse.Namespace) -> int:
                 print(f"testbed: not built: {line}", file=sys.stderr)
         case "licences":
             rewrite()
+        case "suites":
+            return run_suites(arguments.option)
         case "warnings":
             return check_warnings()
         case _:
