@@ -20,7 +20,7 @@ PATIENT = ("tests/cluster", "tests/integration", "tests/packaging", "tests/appta
 """Directories whose tests mostly wait: for Slurm, for databases, for package managers."""
 TESTS = Path("tests")
 _COUNT = re.compile(r"(\d+) (passed|failed|error|skipped|xfailed)")
-_SUMMARY = re.compile(r"^=+ (?:.*(?:passed|failed|error|no tests ran).*) in [0-9.]+s.*$", re.MULTILINE)
+_SUMMARY = re.compile(r"^(?:=+ )?\d+ (?:passed|failed|error|skipped)\b.* in [0-9.]+s.*$", re.MULTILINE)
 
 
 def run_suites(options: Sequence[str]) -> int:
