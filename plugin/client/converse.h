@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One conversation with the agent: ask -> (open -> opened | wait)* -> decision.
+ * One conversation with the agent: ask -> (open -> opened | pull -> opened | wait)* -> decision.
  *
  * Whatever the other side does, this ends: 2 s of silence, or the whole deadline, and the caller takes its posture.
+ * A pull counts for neither clock. An agent that is busy with this user is asked again until the deadline.
  */
 #ifndef SIFGATE_CONVERSE_H
 #define SIFGATE_CONVERSE_H

@@ -6,7 +6,7 @@ A script is a list of steps, run for every conversation after its `ask` was read
     ("send", bytes)          a packet as it is              ("wait", "text")       a turn `wait`
     ("open", "/path")        a turn `open`, answer kept     ("sleep", seconds)     silence
     ("flood", n)             a turn with n descriptors      ("close",)             end of the connection
-    ("decide", "block", {…}) a turn `decision`
+    ("pull", "uri", "word")  a turn `pull`, likewise        ("decide", "block", {…}) a turn `decision`
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class ScriptedAgent:
         self.script = script
         self.asked: list[wire.Message] = []
         self.opened: list[tuple[str, bytes]] = []
-        """What came back for each `open`: the answer's errno (empty: a descriptor) and the file's first bytes."""
+        """What came back for each `open` or `pull`: its errno (empty: a descriptor) and the file's first bytes."""
+        self.reasons: list[str] = []
+        """What was said of each of them, empty for most."""
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -88,7 +90,11 @@ class ScriptedAgent:
         elif name == "wait":
             connection.send(wire.encode("wait", [("text", rest[0].encode())]))
         elif name == "open":
-            self._open(connection, rest[0])
+            cwd = self.asked[-1].first("cwd")
+            self._hand_over(connection, wire.encode("open", [("path", rest[0].encode()), ("cwd", cwd)]))
+        elif name == "pull":
+            fields = [("uri", rest[0].encode()), ("word", rest[1].encode())]
+            self._hand_over(connection, wire.encode("pull", fields))
         elif name == "flood":
             with open(os.devnull, "rb") as file:  # noqa: PTH123 - not a path of ours
                 socket.send_fds(connection, [wire.encode("wait", [("text", b"")])], [file.fileno()] * rest[0])
@@ -100,11 +106,11 @@ class ScriptedAgent:
             fields = [("action", rest[0].encode()), *((key, text.encode()) for key, text in rest[1].items())]
             connection.send(wire.encode("decision", fields))
 
-    def _open(self, connection: socket.socket, path: str) -> None:
-        cwd = self.asked[-1].first("cwd")
-        connection.send(wire.encode("open", [("path", path.encode()), ("cwd", cwd)]))
+    def _hand_over(self, connection: socket.socket, turn: bytes) -> None:
+        connection.send(turn)
         data, descriptors = wire.receive(connection)
         answer = wire.decode(data)
         head = os.pread(descriptors[0], 64, 0) if descriptors else b""
         self.opened.append((answer.text("errno"), head))
+        self.reasons.append(answer.text("text"))
         wire.close_all(descriptors)

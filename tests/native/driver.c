@@ -6,6 +6,7 @@
  *   encode                     lines "VERB key=hex …" on stdin -> hex of the message, or "broken"
  *   posture PATH               -> action, wait, contact, problem
  *   converse SOCKET MS k=v …   -> what came out (SIGTERM: the launch is cancelled); "k@N" stands for N bytes of x; opens relative to the agent's cwd
+ *   pulling SOCKET MS k=v …    -> the same of a shim that can pull: it waits URI milliseconds, or fails where URI is no number
  */
 #include "cancel.h"
 #include "converse.h"
@@ -110,6 +111,22 @@ static int open_image(void *context, const char *path, const char *cwd)
 	return fd < 0 ? -error : fd;
 }
 
+/* "Pulls" the number of milliseconds that the URI gives. */
+static int pull(void *context, const char *uri, unsigned word, char *reason, size_t size)
+{
+	char *end = NULL;
+	unsigned long wait = strtoul(uri, &end, 10);
+
+	(void)context;
+	printf("pull=%s word=%u\n", uri, word);
+	if (*end != '\0') {
+		(void)snprintf(reason, size, "no such image: %s", uri);
+		return -ENOENT;
+	}
+	(void)usleep((useconds_t)wait * 1000);
+	return open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+}
+
 static void progress(void *context, struct wire_text text)
 {
 	(void)context;
@@ -141,12 +158,13 @@ static void add(struct wire_writer *ask, char *word)
 	}
 }
 
-static int run_converse(int count, char **words)
+static int run_converse(int count, char **words, bool pulls)
 {
 	struct conversation conversation = {
 		.socket = words[0],
 		.deadline_ms = (unsigned)atoi(words[1]),
 		.open_image = open_image,
+		.pull = pulls ? pull : NULL,
 		.progress = progress,
 		.abandoned = abandoned,
 	};
@@ -160,9 +178,9 @@ static int run_converse(int count, char **words)
 	converse(&conversation, &ask, &answer);
 	cancel_unwatch();
 	wire_free(&ask);
-	printf("decided=%d\naction=%s\nonce=%d\nreference=%s\nopened=%s\nfailure=%s\nnotice=%s\n", answer.decided,
-	       answer.decided ? action_word(answer.action) : "", answer.once, answer.reference, answer.opened,
-	       answer.failure, answer.notice != NULL ? answer.notice : "");
+	printf("decided=%d\naction=%s\nonce=%d\nquiet=%d\nword=%u\nreference=%s\nopened=%s\nfailure=%s\nnotice=%s\n", answer.decided,
+	       answer.decided ? action_word(answer.action) : "", answer.once, answer.quiet, answer.word,
+	       answer.reference, answer.opened, answer.failure, answer.notice != NULL ? answer.notice : "");
 	answer_free(&answer);
 	return 0;
 }
@@ -186,6 +204,8 @@ int main(int count, char **words)
 		return 0;
 	}
 	if (count >= 4 && strcmp(words[1], "converse") == 0)
-		return run_converse(count - 2, words + 2);
+		return run_converse(count - 2, words + 2, false);
+	if (count >= 4 && strcmp(words[1], "pulling") == 0)
+		return run_converse(count - 2, words + 2, true);
 	return 2;
 }

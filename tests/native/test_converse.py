@@ -22,8 +22,8 @@ Talk = Callable[..., dict[str, str]]
 def talk(driver: Callable[..., str]) -> Talk:
     """Return a function that holds one conversation and returns what came out, key by key."""
 
-    def run(path: Path, *fields: str, deadline_ms: int = 3000) -> dict[str, str]:
-        head, _, notice = driver("converse", path, str(deadline_ms), *fields).partition("notice=")
+    def run(path: Path, *fields: str, deadline_ms: int = 3000, verb: str = "converse") -> dict[str, str]:
+        head, _, notice = driver(verb, path, str(deadline_ms), *fields).partition("notice=")
         facts = dict(line.split("=", 1) for line in head.splitlines())
         return {**facts, "notice": notice.removesuffix("\n")}
 
@@ -40,6 +40,8 @@ def test_a_decision_is_taken_as_it_is(tmp_path: Path, talk: Talk) -> None:
         "decided": "1",
         "action": "block",
         "once": "1",
+        "quiet": "0",
+        "word": "0",
         "reference": "7QX4-19",
         "opened": "",
         "failure": "",
@@ -155,7 +157,8 @@ HOSTILE = {
     "unknown verb": b"sifgate/1 launch\n",
     "a memfd without one": b"sifgate/1 memfd\n",
     "giant packet": b"sifgate/1 decision\naction:5=allow\nnotice:100000=" + b"x" * 100_000 + b"\n",
-    "error turn": b"sifgate/1 error\ncode:4=busy\ntext:8=too many\n",
+    "error turn": b"sifgate/1 error\ncode:8=internal\ntext:5=no go\n",
+    "a pull nobody offered": b"sifgate/1 pull\nuri:1=1\nword:1=2\n",
 }
 
 
@@ -214,3 +217,66 @@ def test_a_cancelled_launch_asks_no_further(tmp_path: Path, driver_program: Path
     assert running.returncode == 0
     assert "decided=0\n" in output
     assert "failure=the step was cancelled\n" in output
+
+
+def test_which_word_was_judged_and_whether_it_was_said_before_arrive(tmp_path: Path, talk: Talk) -> None:
+    """`word` is a number or nothing; what is no number is nothing."""
+    for given, taken in (("4", "4"), ("", "0"), ("-1", "0"), ("4x", "0"), ("99999999999", "0")):
+        with ScriptedAgent(tmp_path / "s", [("decide", "warn", {"word": given, "quiet": "1"})]):
+            said = talk(tmp_path / "s")
+        assert (said["decided"], said["word"], said["quiet"]) == ("1", taken, "1")
+
+
+def test_a_pulled_image_is_handed_over(tmp_path: Path, talk: Talk) -> None:
+    """A shim that can pull answers with a descriptor, and the conversation goes on."""
+    with ScriptedAgent(tmp_path / "s", [("pull", "1", "3"), ("decide", "allow", {"word": "3"})]) as agent:
+        said = talk(tmp_path / "s", verb="pulling")
+    assert (agent.opened, agent.reasons) == ([("", b"driver\n")], [""])
+    assert (said["pull"], said["action"], said["word"]) == ("1 word=3", "allow", "3")
+
+
+def test_a_pull_that_fails_says_why(tmp_path: Path, talk: Talk) -> None:
+    """The errno and the reason reach the agent, which decides what that means."""
+    script: list[Step] = [("pull", "docker://none", "2"), ("pull", "", "2"), ("decide", "warn", {})]
+    with ScriptedAgent(tmp_path / "s", script) as agent:
+        said = talk(tmp_path / "s", verb="pulling")
+    assert agent.opened == [("2", b""), ("22", b"")]
+    assert agent.reasons == ["no such image: docker://none", ""]
+    assert said["action"] == "warn"
+
+
+def test_a_pull_counts_for_neither_clock(tmp_path: Path, talk: Talk) -> None:
+    """A pull longer than silence, deadline and grace together still ends in the agent's decision."""
+    script: list[Step] = [("pull", "2500", "1"), ("wait", ""), ("sleep", 1), ("decide", "log", {})]
+    with ScriptedAgent(tmp_path / "s", script):
+        said = talk(tmp_path / "s", deadline_ms=500, verb="pulling")
+    assert (said["decided"], said["action"]) == ("1", "log")
+
+
+BUSY = b"sifgate/1 error\ncode:4=busy\ntext:8=too many\n"
+
+
+def test_an_agent_that_is_busy_is_asked_again(tmp_path: Path, talk: Talk) -> None:
+    """The whole question again, after 20 to 100 ms each, and nothing of the refusals stays."""
+    turns = iter([BUSY, BUSY, BUSY])
+
+    def script(_ask: wire.Message) -> list[Step]:
+        busy = next(turns, None)
+        return [("send", busy), ("close",)] if busy else [("decide", "allow", {})]
+
+    began = time.monotonic()
+    with ScriptedAgent(tmp_path / "s", script) as agent:
+        said = talk(tmp_path / "s", "arg=x")
+    assert 0.06 <= time.monotonic() - began < 1.5
+    assert (said["decided"], said["action"], said["failure"]) == ("1", "allow", "")
+    assert [ask.every("arg") for ask in agent.asked] == [[b"x"]] * 4
+
+
+def test_an_agent_that_stays_busy_is_given_up_at_the_deadline(tmp_path: Path, talk: Talk) -> None:
+    """Then the posture counts, as without an agent."""
+    began = time.monotonic()
+    with ScriptedAgent(tmp_path / "s", [("send", BUSY), ("close",)]) as agent:
+        said = talk(tmp_path / "s", deadline_ms=600)
+    assert 0.5 < time.monotonic() - began < 2.5
+    assert (said["decided"], said["failure"]) == ("0", "agent answered with an error: too many")
+    assert len(agent.asked) > 3
