@@ -73,10 +73,17 @@ CLUSTER = (
     *("podman", "crun", "runc", "skopeo", "docker-registry"),  # the doors of OCI; a registry on loopback
     *("systemd", "logrotate"),  # units are judged by systemd-analyze, packages are installed
 )
+SERIES = (
+    *("slurm-wlm", "slurm-wlm-basic-plugins", "munge", "python3-minimal"),
+    *("iproute2", "procps", "psmisc", "strace"),
+)
+"""A node of another series of Slurm: no container runtime, for what is tested there are the plugin and the prolog."""
 TREES = {
     tree.name: tree
     for tree in (
         Tree("node", "trixie", CLUSTER, ("apptainer",), 140),
+        Tree("node-2205", "bookworm", SERIES, (), 60),
+        Tree("node-2605", "sid", SERIES, (), 60),
         Tree("bullseye-sci", "bullseye", SCIENCE, (), 100, cleaned=False),
         Tree("bullseye-kev", "bullseye", ("git", "libfreetype6")),
         Tree("bullseye-min", "bullseye"),
@@ -126,7 +133,7 @@ def _install(tree: Tree, root: Path, log: Path) -> None:
     forbid.write_text("#!/bin/sh\nexit 101\n")  # invoke-rc.d(8): starting is forbidden
     forbid.chmod(0o755)
     if tree.packages:
-        _chroot(root, log, "apt-get update")
+        _chroot(root, log, f"apt-get {_LAGGING if tree.suite == 'sid' else ''} update")
         _chroot(root, log, f"{_APT_INSTALL} {' '.join(tree.packages)}")
     if tree.from_sid:
         _add_sid(tree, root)
@@ -151,6 +158,8 @@ def _add_sid(tree: Tree, root: Path) -> None:
 
 _NAMESPACES = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--")
 """A killed build leaves no process and no mount."""
+_LAGGING = "-o Acquire::Check-Valid-Until=false"
+"""A lagging mirror's index of sid may be past its week; its signature is checked all the same."""
 _APT_INSTALL = "apt-get install -y -q --no-install-recommends -o DPkg::Options::=--force-unsafe-io"
 _ENTER = """
 set -e
