@@ -54,8 +54,11 @@ def _fetch(series: str, suite: str, work: Path) -> None:
         raise TestbedError(f"Debian {suite} has Slurm {found} by now, not {series}")
 
 
-def download(suite: str, package: str, work: Path) -> None:
-    """Download one package of a suite into `work`, with an apt of its own: the host's stays as it is."""
+def download(suite: str, package: str, work: Path, *, source: bool = False) -> None:
+    """Download one package of a suite into `work`, with an apt of its own: the host's stays as it is.
+
+    `source`: its source package, not unpacked.
+    """
     mirror = debian_mirror()
     if not mirror:
         raise TestbedError("this host's apt names no Debian mirror")
@@ -65,7 +68,8 @@ def download(suite: str, package: str, work: Path) -> None:
     (apt / "status").touch()
     signed = f"signed-by={KEYRING} " if KEYRING.exists() else ""
     # A lagging mirror's index of sid may be past its week; its signature is checked all the same.
-    (apt / "etc/apt/sources.list").write_text(f"deb [{signed}check-valid-until=no] {mirror} {suite} main\n")
+    kind = "deb-src" if source else "deb"
+    (apt / "etc/apt/sources.list").write_text(f"{kind} [{signed}check-valid-until=no] {mirror} {suite} main\n")
     places = {
         "Dir::Etc": apt / "etc/apt",
         "Dir::Etc::parts": "-",
@@ -76,5 +80,6 @@ def download(suite: str, package: str, work: Path) -> None:
     words = ["apt-get", "-q", *(word for key, value in places.items() for word in ("-o", f"{key}={value}"))]
     words += ["-o", "APT::Sandbox::User=", "-o", "Acquire::Languages=none"]
     run([*words, "update"], work / "build.log")
-    run([*words, "download", package], work / "build.log", cwd=work)
+    verb = ["source", "--download-only"] if source else ["download"]
+    run([*words, *verb, package], work / "build.log", cwd=work)
     shutil.rmtree(apt)
