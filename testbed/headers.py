@@ -69,7 +69,9 @@ def download(suite: str, package: str, work: Path, *, source: bool = False) -> N
     signed = f"signed-by={KEYRING} " if KEYRING.exists() else ""
     # A lagging mirror's index of sid may be past its week; its signature is checked all the same.
     kind = "deb-src" if source else "deb"
-    (apt / "etc/apt/sources.list").write_text(f"{kind} [{signed}check-valid-until=no] {mirror} {suite} main\n")
+    (apt / "etc/apt/sources.list").write_text(
+        f"{kind} [{signed}check-valid-until=no] {mirror} {suite} main\n"
+    )
     places = {
         "Dir::Etc": apt / "etc/apt",
         "Dir::Etc::parts": "-",
