@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "facts.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const ranks[] = {"SLURM_PROCID", "PMIX_RANK", "OMPI_COMM_WORLD_RANK"};
+
+void facts_read(const struct options *options, struct facts *facts)
+{
+	memset(facts, 0, sizeof(*facts));
+	if (!options_number(options->job, UINT_MAX, &facts->job))
+		(void)options_number(getenv("SLURM_JOB_ID"), UINT_MAX, &facts->job);
+	facts->has_rank = options_number(options->rank, UINT_MAX, &facts->rank);
+	for (size_t i = 0; i < sizeof(ranks) / sizeof(ranks[0]) && !facts->has_rank; i++)
+		facts->has_rank = options_number(getenv(ranks[i]), UINT_MAX, &facts->rank);
+}
+
+void facts_add(const struct options *options, const struct facts *facts, struct wire_writer *ask)
+{
+	unsigned step;
+	char cwd[PATH_MAX];
+
+	if (facts->job != 0 && (options->job != NULL || geteuid() != 0))
+		wire_number(ask, "job", facts->job);
+	if (options_number(options->step, UINT_MAX, &step))
+		wire_number(ask, "step", step);
+	if (facts->has_rank)
+		wire_number(ask, "rank", facts->rank);
+	if (options->cwd != NULL)
+		wire_string(ask, "cwd", options->cwd);
+	else if (getcwd(cwd, sizeof(cwd)) != NULL)
+		wire_string(ask, "cwd", cwd);
+}

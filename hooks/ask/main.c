@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sifgate-ask: asks the agent of this node on behalf of a program that can only call another one. */
+#include "modes.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	int (*mode)(const struct caller *caller);
+} modes[] = {{"oci", mode_oci}, {"enroot", mode_enroot}, {"submit", mode_submit}, {"run", mode_run}};
+
+static int usage(const char *problem)
+{
+	(void)fprintf(stderr,
+		      "sifgate-ask: %s\n"
+		      "usage: sifgate-ask [--socket PATH] [--posture PATH] MODE\n"
+		      "  oci                          the state of a container on standard input, as an OCI runtime gives it\n"
+		      "  enroot                       in a hook of Enroot\n"
+		      "  run --rootfs DIR [--job N] [--step N] [--rank N] -- RUNTIME...\n"
+		      "  submit [--deadline MS] [--cwd DIR] [--uid N --gid N] [--script FILE|-] [-- COMMAND...]\n",
+		      problem);
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct facts facts;
+	struct posture posture;
+	struct caller caller = {&options, &facts, &posture};
+
+	(void)argc;
+	options_parse(argv, &options);
+	if (options.problem != NULL)
+		return usage(options.problem);
+	facts_read(&options, &facts);
+	posture_read(options.posture, &posture);
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(modes[i].name, options.mode) == 0) {
+			if (modes[i].mode != mode_run)	/* which hands its signals on */
+				(void)signal(SIGPIPE, SIG_IGN);
+			return modes[i].mode(&caller);
+		}
+	}
+	return usage("unknown mode");
+}
