@@ -15,6 +15,7 @@ from testbed.errors import MissingPackages
 
 PACKAGE_OF = {
     "debootstrap": "debootstrap",
+    "dpkg-source": "dpkg-dev",
     "gcc": "gcc",
     "go": "golang-go",
     "make": "make",
