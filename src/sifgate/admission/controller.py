@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sifgate.admission.ports import Footing, Ports
+from sifgate.admission.ports import Footing, Ports, Told
 from sifgate.errors import Unresolved
 from sifgate.model.decision import Action, Decision, Reason
 from sifgate.model.image import ReferenceKind
@@ -21,13 +21,18 @@ class Review(msgspec.Struct, frozen=True):
     decision: Decision
     own: Decision
     """What this node would have decided; differs from `decision` where another node of the step was first."""
+    told: str = ""
+    """Code of the record that this launch has already, from another door; empty: it has none."""
 
 
 async def review(launch: LaunchEvent, ports: Ports, *, patience: float) -> Review:
     """Return the review of one launch; waits at most `patience` seconds for a scan."""
     if launch.reference.kind is ReferenceKind.INSTANCE:
         return _judged_when_it_started(launch, ports.judge.policy_digest)
-    footing = _bounded_pending(await _look(launch, ports, patience), launch, ports)
+    found = await _look(launch, ports, patience)
+    if isinstance(found, Told):
+        return Review(launch, found.footing, found.decision, found.decision, found.reference)
+    footing = _bounded_pending(found, launch, ports)
     own = await ports.judge.decide(footing, launch)
     decision = own
     if launch.job.nodes > 1:
@@ -35,13 +40,20 @@ async def review(launch: LaunchEvent, ports: Ports, *, patience: float) -> Revie
     return Review(launch, footing, decision, own)
 
 
-async def _look(launch: LaunchEvent, ports: Ports, patience: float) -> Footing:
-    if launch.reference.kind is not ReferenceKind.PATH:
+async def _look(launch: LaunchEvent, ports: Ports, patience: float) -> Footing | Told:
+    pulled = launch.reference.kind is ReferenceKind.TRANSPORT and launch.word > 0 and ports.shim.pulls
+    if launch.reference.kind is not ReferenceKind.PATH and not pulled:
         return Footing(state=ScanState.UNRESOLVED, detail=_NOT_A_FILE[launch.reference.kind])
     try:
-        descriptor = await ports.shim.open(launch.reference, launch.cwd)
+        if pulled:
+            descriptor = await ports.shim.pull(launch.reference, launch.word)
+        else:
+            descriptor = await ports.shim.open(launch.reference, launch.cwd)
     except Unresolved as error:
         return Footing(state=ScanState.UNRESOLVED, detail=str(error))
+    told = ports.past.told(launch)
+    if told is not None:
+        return told
     known = ports.images.recall(descriptor)
     if known is not None:
         return known
@@ -50,7 +62,7 @@ async def _look(launch: LaunchEvent, ports: Ports, patience: float) -> Footing:
 
 def _bounded_pending(footing: Footing, launch: LaunchEvent, ports: Ports) -> Footing:
     if footing.state is not ScanState.PENDING or ports.passes.take(
-        launch.requester.uid, launch.reference.path
+        launch.requester.uid, launch.reference.path or launch.reference.text
     ):
         return footing
     return msgspec.structs.replace(footing, state=ScanState.PENDING_EXHAUSTED)

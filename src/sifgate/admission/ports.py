@@ -42,11 +42,27 @@ class Footing(msgspec.Struct, frozen=True):
         )
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What a launch was told at another door already."""
+
+    footing: Footing
+    decision: Decision
+    reference: str
+    """Code of its record."""
+
+
 class Shim(Protocol):
     """The program at the door; it opens files with the user's ids."""
 
+    @property
+    def pulls(self) -> bool:
+        """Whether it can have the real runtime make a local file of what is none."""
+
     def open(self, reference: ImageReference, cwd: str) -> Awaitable[int]:
         """Return a descriptor of the image, the caller's to close; raises Unresolved where it cannot be opened."""
+
+    def pull(self, reference: ImageReference, word: int) -> Awaitable[int]:
+        """Return a descriptor of the file that the runtime made of word `word`, as `open` does; may take an hour."""
 
 
 class Images(Protocol):
@@ -91,6 +107,13 @@ class Steps(Protocol):
         """Return the decision that the step's first node made, this one if it is the first or nobody can be asked."""
 
 
+class Past(Protocol):
+    """One launch, one decision, however many doors it meets."""
+
+    def told(self, launch: LaunchEvent) -> Told | None:
+        """Return what the process was told of the image that the shim has just opened; None: nothing that counts."""
+
+
 class Ports(msgspec.Struct, frozen=True):
     """The ports of one review."""
 
@@ -99,3 +122,4 @@ class Ports(msgspec.Struct, frozen=True):
     judge: Judge
     passes: Passes
     steps: Steps
+    past: Past

@@ -3,32 +3,30 @@
 
 from __future__ import annotations
 
-import os
 import time
-from typing import Any
 
 import msgspec
 
 from sifgate import wire
 from sifgate.admission.controller import Review, review
-from sifgate.admission.ports import Footing, Ports
+from sifgate.admission.ports import Footing, Ports, Told
+from sifgate.agent.answers import Answers, Found, Manner
 from sifgate.agent.jobs import Jobs
-from sifgate.agent.journal import Entry, Journal
 from sifgate.agent.judge import Judge
 from sifgate.agent.loop import Loop
+from sifgate.agent.once import Meeting, Once
 from sifgate.agent.parses import Parses
 from sifgate.agent.peer import NameCache, job_of
-from sifgate.agent.request import QUICK_BYTES, Asker, asker_of, launches_of, uid_of
+from sifgate.agent.process import Process, process_of
+from sifgate.agent.request import QUICK_BYTES, Asker, asker_of, launches_of, pid_of, uid_of
 from sifgate.agent.scans import Scans
 from sifgate.agent.session import Session
 from sifgate.agent.shares import FairShares, PendingPasses
 from sifgate.agent.steps import Steps
 from sifgate.agent.turns import Promise
-from sifgate.audit.record import AuditRecord, Stand, compose, encode, record_id
 from sifgate.model.decision import Action, Decision
 from sifgate.model.launch import Door, JobFacts, LaunchEvent
-from sifgate.model.verdict import ScanState, Standing
-from sifgate.render.notice import notice, waiting
+from sifgate.render.notice import waiting
 
 LAUNCHING = frozenset(
     {Door.SPANK, Door.WRAPPER, Door.APPTAINER_PLUGIN, Door.OCI_HOOK, Door.ENROOT_HOOK, Door.GUARD}
@@ -45,7 +43,8 @@ class Launches:
     def __init__(
         self,
         *,
-        node: str,
+        answers: Answers,
+        once: Once,
         loop: Loop,
         judge: Judge,
         scans: Scans,
@@ -53,12 +52,12 @@ class Launches:
         passes: PendingPasses,
         shares: FairShares,
         names: NameCache,
-        journal: Journal,
         jobs: Jobs,
         parses: Parses,
         deadline: float,
     ) -> None:
-        self.node = node
+        self._answers = answers
+        self._once = once
         self._loop = loop
         self._judge = judge
         self._scans = scans
@@ -66,13 +65,9 @@ class Launches:
         self._passes = passes
         self._shares = shares
         self._names = names
-        self._journal = journal
         self._jobs = jobs
         self._parses = parses
         self._deadline = deadline
-        self.decided: dict[str, int] = {action.word: 0 for action in Action}
-        """Decisions since start, by action."""
-        scans.late = self._late
 
     async def ask(self, session: Session, message: wire.Message) -> None:
         """Answer one launch as it is about to happen."""
@@ -89,7 +84,9 @@ class Launches:
             await self._pause(THROTTLE)
         uid = uid_of(message, peer)
         names = self._names.at_once(uid) or await self._names.of(uid)
-        asker = asker_of(message, peer, names, job_of(peer) if peer.uid else _NO_JOB)
+        pid = pid_of(message, peer)
+        foreign = peer.uid != 0 or pid != peer.pid
+        asker = asker_of(message, peer, names, job_of(pid) if foreign else _NO_JOB)
         if not asker.requester.trusted or asker.job.job_id <= 0:
             return asker
         if asker.door is Door.PROLOG:
@@ -116,22 +113,48 @@ class Launches:
         if not launches:
             session.finish("decision", [("action", b"allow")])
             return
-        end = time.monotonic() + (self._patience(message, asker.door) if patient else 0.0)
         starts = patient and asker.door in LAUNCHING
+        meeting, audience = self._met(message, session, asker) if starts else (None, None)
         ports = Ports(
             shim=session,
             images=Patience(session, self._scans),
             judge=self._judge,
-            passes=self._passes if starts else Unlimited(),
+            passes=meeting or Unlimited(),
             steps=self._steps if starts else Alone(),
+            past=meeting or Nothing(),
         )
-        reviews: list[Review] = []
+        outcome = "decided" if starts else "asked"
+        end = time.monotonic() + (self._patience(message, asker.door) if patient else 0.0)
+        found: list[Found] = []
         for launch in launches:
-            reviews.append(await review(launch, ports, patience=max(0.0, end - time.monotonic())))
-            if reviews[-1].decision.action is Action.BLOCK:
+            session.identity = None
+            left = end + session.pulled - time.monotonic()
+            reviewed = await review(launch, ports, patience=max(0.0, left))
+            found.append(self._settle(session, reviewed, meeting, outcome))
+            if reviewed.decision.action is Action.BLOCK:
                 break
         detail = message.first("detail") == b"1"
-        await self._conclude(session, reviews, "decided" if starts else "asked", detail=detail)
+        await self._answers.give(session, found, Manner(outcome, detail, audience))
+
+    def _met(
+        self, message: wire.Message, session: Session, asker: Asker
+    ) -> tuple[Meeting, tuple[object, ...] | None]:
+        """Return what this launch shares with other doors, and who sees a warning."""
+        process = process_of(pid_of(message, session.peer))
+        session.pulls = b"pull" in message.every("can") if message.first("can") else False
+        meeting = Meeting(self._once, process, session, self._passes)
+        return meeting, _audience(message, asker, process)
+
+    def _settle(self, session: Session, reviewed: Review, meeting: Meeting | None, outcome: str) -> Found:
+        if reviewed.told:
+            return Found(reviewed, None, reviewed.told)
+        record = self._answers.record(session, reviewed, outcome)
+        if meeting is not None:
+            own = Told(reviewed.footing, reviewed.decision, record.reference)
+            told = meeting.settle(reviewed.launch, own)
+            if told is not own:
+                return Found(reviewed, None, told.reference)
+        return Found(reviewed, record, record.reference)
 
     def _patience(self, message: wire.Message, door: Door) -> float:
         """Return the seconds that this conversation may last in all."""
@@ -140,93 +163,6 @@ class Launches:
         if milliseconds < 0:
             return min(most, self._judge.scan_wait)
         return min(most, milliseconds / 1000)
-
-    async def _conclude(self, session: Session, reviews: list[Review], outcome: str, *, detail: bool) -> None:
-        records = [self._record(session, found, outcome) for found in reviews]
-        worst = max(range(len(reviews)), key=lambda index: reviews[index].decision.action)
-        found, record = reviews[worst], records[worst]
-        action = found.decision.action
-        text = ""
-        if action >= Action.WARN:
-            standing = await self._standing(found.footing)
-            text = notice(found.decision, standing, found.launch, record.reference)
-        fields = _reply(action.word, text, record.reference, once=action is Action.WARN)
-        if found.footing.cause is not None:
-            fields.append(("local", b"1"))
-        if detail:
-            body = msgspec.json.encode({"record": record, "decision": found.decision})
-            fields.append(("body", body))
-        for each, line in zip(reviews, records, strict=True):
-            self.decided[each.decision.action.word] += 1
-            passed = outcome == "decided" and each.decision.action is not Action.BLOCK
-            self._scans.passed(each.launch, line.id if passed else "")
-        self._journal.add(
-            Entry(
-                lines=b"".join([encode(line) for line in records]),
-                records=len(records),
-                durable=action is Action.BLOCK,
-                send=lambda: session.finish("decision", fields),
-                unwritable=lambda: self._unwritable(session, found, record),
-            )
-        )
-
-    def _record(self, session: Session, found: Review, outcome: str) -> AuditRecord:
-        record = compose(
-            record_id(time.time(), os.urandom(6)),
-            now=time.time(),
-            node=self.node,
-            launch=found.launch,
-            decision=found.decision,
-            stand=_stand(found.footing),
-            latency_ms=(time.monotonic() - session.arrived) * 1000,
-            outcome=outcome,
-        )
-        if found.decision is found.own or found.decision == found.own:
-            return record
-        return msgspec.structs.replace(record, kept_by="server")
-
-    def _standing(self, footing: Footing) -> Promise[Standing]:
-        if not footing.digest or self._judge.verdicts.held(footing.digest) is not None:
-            return Promise.kept(self._judge.standing(footing))
-        return self._loop.offload(lambda: self._judge.standing(footing), quick=True)
-
-    def _unwritable(self, session: Session, found: Review, record: AuditRecord) -> None:
-        """Reply under the policy's `audit_unwritable`: the decision itself cannot be proved."""
-        action = self._judge.unwritable(found.launch)
-        text = ""
-        if action >= Action.WARN:
-            text = f"sifgate: launch {_DONE[action]}: no audit record can be written on {self.node}\n"
-        session.finish("decision", _reply(action.word, text, record.reference, once=True))
-
-    def _late(self, footing: Footing, launch: LaunchEvent, record: str) -> None:
-        """Judge a launch that has passed as pending by the verdict that came afterwards."""
-        if footing.state is ScanState.PENDING or footing.cause is not None:
-            return
-        promise = self._judge.decide(footing, launch)
-
-        def judged() -> None:
-            decision = promise.result()
-            if decision.would_be is Action.BLOCK:
-                self._journal.note(encode(self._would_have(footing, launch, decision, record)))
-
-        if promise.done:
-            judged()
-        else:
-            promise.waiter = judged
-
-    def _would_have(
-        self, footing: Footing, launch: LaunchEvent, decision: Decision, record: str
-    ) -> AuditRecord:
-        late = compose(
-            record_id(time.time(), os.urandom(6)),
-            now=time.time(),
-            node=self.node,
-            launch=launch,
-            decision=decision,
-            stand=_stand(footing),
-            outcome="would_have_blocked",
-        )
-        return msgspec.structs.replace(late, of=record)
 
     def _pause(self, seconds: float) -> Promise[None]:
         promise: Promise[None] = Promise()
@@ -262,6 +198,15 @@ class Unlimited:
         return True
 
 
+class Nothing:
+    """The port `Past` where nothing starts."""
+
+    def told(self, launch: LaunchEvent) -> Told | None:
+        """See `Past.told`."""
+        del launch
+        return None
+
+
 class Alone:
     """The port `Steps` where nothing starts."""
 
@@ -271,25 +216,12 @@ class Alone:
         return Promise.kept(decision)
 
 
-_DONE = {Action.WARN: "not recorded", Action.BLOCK: "refused"}
-
-
-def _stand(footing: Footing) -> Stand:
-    return Stand(
-        state=footing.state.value if footing.state else "",
-        cause=footing.cause.value if footing.cause else "",
-        unscannable=footing.unscannable.value if footing.unscannable else "",
-        detail=footing.detail,
-        fingerprint=footing.fingerprint,
-        verdict=footing.digest,
-        generation=footing.generation,
-    )
-
-
-def _reply(action: str, text: str, reference: str, *, once: bool) -> list[tuple[str, bytes]]:
-    fields: list[tuple[str, Any]] = [("action", action.encode()), ("reference", reference.encode())]
-    if text:
-        fields.append(("notice", text.encode("utf-8", "replace")))
-    if once:
-        fields.append(("once", b"1"))
-    return fields
+def _audience(message: wire.Message, asker: Asker, process: Process | None) -> tuple[object, ...] | None:
+    """Return who sees a warning once: a job's user, else the terminal session; None where this rank shows none."""
+    if message.number("rank") > 0:
+        return None
+    uid = asker.requester.uid
+    job = asker.job.job_id or asker.claimed.get("job", "")
+    if job:
+        return (uid, "job", str(job))
+    return (uid, "session", process.session) if process is not None and process.session else None

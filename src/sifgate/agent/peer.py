@@ -55,10 +55,10 @@ def peer_of(connection: _socket.socket) -> Peer:
     return Peer(*_CREDENTIALS.unpack(connection.getsockopt(_socket.SOL_SOCKET, _SO_PEERCRED, 12)))
 
 
-def job_of(peer: Peer, proc: Path = Path("/proc")) -> JobFacts:
-    """Return the Slurm job whose cgroup the peer is in; no facts outside one."""
+def job_of(pid: int, proc: Path = Path("/proc")) -> JobFacts:
+    """Return the Slurm job whose cgroup a process is in; no facts outside one."""
     try:
-        text = (proc / str(peer.pid) / "cgroup").read_text(encoding="utf-8", errors="replace")
+        text = (proc / str(pid) / "cgroup").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return JobFacts()
     found = _CGROUP.search(text)

@@ -17,10 +17,14 @@ from sifgate.origin.slurm import sightings
 from sifgate.wire import Message
 
 _JOB_TEXTS = ("node", "partition", "account", "qos", "reservation")
-_CLAIMS = ("door", "uid", "gid", "job", "step", "nodes", *_JOB_TEXTS)
+_CLAIMS = ("uid", "gid", "job", "step", "nodes", *_JOB_TEXTS)
 _REASON_LIMIT = 1024
 _NAME_LIMIT = 256
 _DOORS = {door.value: door for door in Door}
+OWN_DOORS = frozenset({Door.WRAPPER, Door.APPTAINER_PLUGIN, Door.OCI_HOOK, Door.ENROOT_HOOK, Door.SUBMIT})
+"""Doors whose shims run as the user; he may name them, since none of them binds him (docs/decisions/doors.md)."""
+_OWN_PATHS = frozenset({Door.WRAPPER, Door.APPTAINER_PLUGIN, Door.GUARD})
+"""Doors whose shim is the process that is launched, or opens in its place."""
 QUICK_BYTES = 4096
 """Bytes of a message that is parsed in the loop, in a few milliseconds at worst; a longer one elsewhere."""
 _REMEMBERED_WORDS = 100
@@ -41,11 +45,21 @@ def uid_of(message: Message, peer: Peer) -> int:
     return peer.uid or _bounded(message, "uid", 0, 2**32 - 2)
 
 
+def pid_of(message: Message, peer: Peer) -> int:
+    """Return the process that the launch is of: the peer, or the one that root names (guard)."""
+    return peer.pid if peer.uid else _bounded(message, "pid", 0, 2**31 - 1) or peer.pid
+
+
 def asker_of(message: Message, peer: Peer, names: Names, cgroup_job: JobFacts) -> Asker:
-    """Return who asks. `cgroup_job` counts for peers that are not root; raises ProtocolError for bad numbers."""
+    """Return who asks. `cgroup_job` counts where root names no job itself; raises ProtocolError for bad numbers."""
     if peer.uid:
         requester = Requester(peer.uid, peer.gid, names.user, names.groups)
         claimed = {key: message.text(key)[:_NAME_LIMIT] for key in _CLAIMS if message.first(key)}
+        named = _DOORS.get(message.text("door"))
+        if named in OWN_DOORS:
+            return Asker(named, requester, cgroup_job, claimed)
+        if message.first("door"):
+            claimed = {"door": message.text("door")[:_NAME_LIMIT], **claimed}
         return Asker(Door.CLI, requester, cgroup_job, claimed)
     uid = uid_of(message, peer)
     requester = Requester(
@@ -54,12 +68,12 @@ def asker_of(message: Message, peer: Peer, names: Names, cgroup_job: JobFacts) -
     door = _DOORS.get(message.text("door", "cli"))
     if door is None:
         raise ProtocolError(f"unknown door {message.text('door')!r}")
-    return Asker(door, requester, _job(message), {})
+    return Asker(door, requester, _job(message) or cgroup_job, {})
 
 
-def _job(message: Message) -> JobFacts:
+def _job(message: Message) -> JobFacts | None:
     if not message.first("job"):
-        return JobFacts()
+        return None
     node, partition, account, qos, reservation = (message.text(key)[:_NAME_LIMIT] for key in _JOB_TEXTS)
     return JobFacts(
         job_id=_bounded(message, "job", 0, 2**32),
@@ -84,6 +98,7 @@ def launches_of(message: Message, asker: Asker) -> tuple[LaunchEvent, ...]:
     """Return the launches that a message tells of; none where no known runtime is started. Pure; may take seconds."""
     cwd = message.text("cwd")
     reason = message.text("reason")[:_REASON_LIMIT]
+    name = message.text("name")[:_NAME_LIMIT]
     return tuple(
         LaunchEvent(
             door=asker.door,
@@ -94,13 +109,15 @@ def launches_of(message: Message, asker: Asker) -> tuple[LaunchEvent, ...]:
             argv=sighting.argv,
             content_injected=sighting.content_injected,
             reason=reason,
+            name=name,
+            word=sighting.word,
             claimed=asker.claimed,
         )
-        for sighting in _seen(message, cwd)
+        for sighting in _seen(message, cwd, own_paths=asker.door in _OWN_PATHS)
     )
 
 
-def _seen(message: Message, cwd: str) -> tuple[Sighting, ...]:
+def _seen(message: Message, cwd: str, *, own_paths: bool) -> tuple[Sighting, ...]:
     if message.first("truncated"):
         reference = ImageReference("(a launch too long to send)", ReferenceKind.UNKNOWN)
         return (Sighting(reference),)
@@ -109,14 +126,14 @@ def _seen(message: Message, cwd: str) -> tuple[Sighting, ...]:
         return (Sighting(_named(path, cwd)),)
     words = tuple([field for field in message.fields if field[0] in _RAW])
     if len(words) > _REMEMBERED_WORDS or message.size > QUICK_BYTES:
-        return _parse(words)
-    return _remembered(words)
+        return _parse(words, own_paths)
+    return _remembered(words, own_paths)
 
 
 _RAW = frozenset({"arg", "env", "cwd", "multiprog", "script"})
 
 
-def _parse(words: tuple[tuple[str, bytes], ...]) -> tuple[Sighting, ...]:
+def _parse(words: tuple[tuple[str, bytes], ...], own_paths: bool) -> tuple[Sighting, ...]:  # noqa: FBT001 - lru_cache keys it by place
     message = Message("ask", words)
     environment = (value.decode("utf-8", "surrogateescape").partition("=") for value in message.every("env"))
     return sightings(
@@ -126,6 +143,7 @@ def _parse(words: tuple[tuple[str, bytes], ...]) -> tuple[Sighting, ...]:
             cwd=message.text("cwd"),
             multiprog=message.first("multiprog") == b"1",
             script=message.text("script"),
+            own_paths=own_paths,
         )
     )
 

@@ -26,10 +26,15 @@ SIGN_OF_LIFE = 1.0
 """Seconds between two `wait` turns: half of what a shim bears."""
 IDLE_LIMIT = 10.0
 """Seconds that a peer may keep the agent waiting for its next message."""
+PULL_LIMIT = 3600.0
+"""Seconds that a pull may take: the runtime fetches and converts the image, over whatever network there is."""
 DESCRIPTORS_LIMIT = 32
 """Images of one conversation."""
 
 _MAX_ERRNO = 4096
+_WHY_LIMIT = 300
+_ROOM = wire.PACKET_LIMIT - 256
+"""Bytes of names that a turn has room for: what the agent says to a shim fits one packet."""
 
 Verb = Callable[["Session", wire.Message], Coroutine[Promise[Any], None, None]]
 
@@ -41,6 +46,7 @@ class Session:
         "_busy",
         "_close",
         "_connection",
+        "_limit",
         "_opening",
         "_parses",
         "_verb_of",
@@ -50,6 +56,8 @@ class Session:
         "heard",
         "identity",
         "peer",
+        "pulled",
+        "pulls",
         "spoke",
     )
 
@@ -68,9 +76,14 @@ class Session:
         self._close = close
         self._busy = False
         self._opening: Promise[int] | None = None
+        self._limit = IDLE_LIMIT
         self.descriptors: list[int] = []
         self.identity: Identity | None = None
-        """Of the descriptor received last."""
+        """Of the descriptor received last; None once another one is asked for."""
+        self.pulls = False
+        """Whether the shim said that it can pull."""
+        self.pulled = 0.0
+        """Seconds spent in pulls, which count for no deadline."""
         self.spoke = 0.0
         """Monotonic time of the last sign of life."""
         self.arrived = 0.0
@@ -146,23 +159,36 @@ class Session:
 
     def open(self, reference: ImageReference, cwd: str) -> Promise[int]:
         """Ask the shim for a descriptor of the image; the session closes it at its end. See the port `Shim`."""
+        return self._request("open", [("path", _bytes(reference.path)), ("cwd", _bytes(cwd))], IDLE_LIMIT)
+
+    def pull(self, reference: ImageReference, word: int) -> Promise[int]:
+        """Ask the shim to have a local file made of what is none; no deadline runs meanwhile. See the port `Shim`."""
+        fields = [("uri", _bytes(reference.text)), ("word", b"%d" % word)]
+        return self._request("pull", fields, PULL_LIMIT)
+
+    def _request(self, verb: str, fields: list[tuple[str, bytes]], limit: float) -> Promise[int]:
         promise: Promise[int] = Promise()
+        self.identity = None
         if len(self.descriptors) >= DESCRIPTORS_LIMIT:
             promise.fail(Unresolved("too many images in one launch"))
             return promise
+        if sum(len(value) for _, value in fields) > _ROOM:
+            promise.fail(Unresolved("the name is too long"))
+            return promise
         self._opening = promise
+        self._limit = limit
         self.heard = self.spoke = time.monotonic()
-        path = reference.path.encode("utf-8", "surrogateescape")
-        self.send("open", [("path", path), ("cwd", cwd.encode("utf-8", "surrogateescape"))])
+        self.send(verb, fields)
         return promise
 
     def _opened(self, promise: Promise[int], message: wire.Message, descriptors: list[int]) -> None:
         self._opening = None
+        if self._limit > IDLE_LIMIT:
+            self.pulled += time.monotonic() - self.heard
         if message.first("errno"):
             number = message.number("errno")
             wire.close_all(descriptors)
-            why = os.strerror(number) if 0 < number < _MAX_ERRNO else str(number)
-            promise.fail(Unresolved(f"cannot be opened: {why}"))
+            promise.fail(Unresolved(_why(number, message.text("text"))))
             return
         self.descriptors += descriptors
         if len(descriptors) != 1:
@@ -180,7 +206,7 @@ class Session:
     def look_after(self, now: float) -> None:
         """Give a sign of life where the peer waits; give up where the agent waited long enough."""
         if self.awaited:
-            if now - self.heard > IDLE_LIMIT:
+            if now - self.heard > (self._limit if self._opening is not None else IDLE_LIMIT):
                 self._timed_out()
         elif now - self.spoke >= SIGN_OF_LIFE:
             self.wait()
@@ -243,6 +269,17 @@ class Session:
         code = error.code if isinstance(error, SifgateError) else "internal"
         text = str(error) if isinstance(error, SifgateError) else f"{type(error).__name__}: {error}"
         self.refuse(code, text)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _why(number: int, text: str) -> str:
+    """Return why the shim has no descriptor; the text is the user's, or that of the runtime that he ran."""
+    if text:
+        return f"cannot be made a local file: {text[:_WHY_LIMIT]}"
+    return f"cannot be opened: {os.strerror(number) if 0 < number < _MAX_ERRNO else number}"
 
 
 _HUNG_UP = frozenset(

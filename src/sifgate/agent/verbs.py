@@ -13,7 +13,7 @@ from sifgate import wire
 from sifgate.admission.controller import review
 from sifgate.admission.ports import Ports
 from sifgate.agent.judge import Judge
-from sifgate.agent.launch import Alone, Launches, Patience, Unlimited
+from sifgate.agent.launch import Alone, Launches, Nothing, Patience, Unlimited
 from sifgate.agent.loop import Loop
 from sifgate.agent.peer import NameCache
 from sifgate.agent.scans import Scans
@@ -88,7 +88,14 @@ class Verbs:
             session.refuse("usage", "one image is asked for with `path`")
             return
         images = Patience(session, self._scans)
-        ports = Ports(shim=session, images=images, judge=self._judge, passes=Unlimited(), steps=Alone())
+        ports = Ports(
+            shim=session,
+            images=images,
+            judge=self._judge,
+            passes=Unlimited(),
+            steps=Alone(),
+            past=Nothing(),
+        )
         patience = message.number("deadline_ms", 60_000) / 1000
         found = await review(launches[0], ports, patience=min(patience, 1800.0))
         self._scans.passed(launches[0], "")

@@ -16,6 +16,7 @@ import msgspec
 import psutil
 
 from sifgate import fsguard
+from sifgate.agent.answers import Answers
 from sifgate.agent.cache import Cache
 from sifgate.agent.inspect import Extract, Inspector
 from sifgate.agent.jobs import Jobs
@@ -26,6 +27,7 @@ from sifgate.agent.listener import Listener, bind, handed_over
 from sifgate.agent.loop import Loop
 from sifgate.agent.memo import Memo, boot_id
 from sifgate.agent.mounts import Mounts
+from sifgate.agent.once import Once
 from sifgate.agent.parses import Parses
 from sifgate.agent.peer import NameCache
 from sifgate.agent.remote import Remote, check_files
@@ -114,8 +116,18 @@ class Agent:
         self.steps = Steps(self.remote, self.loop.offload)
         names = NameCache(partial(self.loop.offload, quick=True))
         parses = Parses(partial(self.loop.offload, quick=True))
-        self.launches = Launches(
+        once = Once()
+        self.answers = Answers(
             node=socket.gethostname(),
+            loop=self.loop,
+            judge=self.judge,
+            scans=self.scans,
+            journal=self.journal,
+            once=once,
+        )
+        self.launches = Launches(
+            answers=self.answers,
+            once=once,
             loop=self.loop,
             judge=self.judge,
             scans=self.scans,
@@ -123,7 +135,6 @@ class Agent:
             passes=PendingPasses(lambda: self.holder.policy.pending_passes),
             shares=shares,
             names=names,
-            journal=self.journal,
             jobs=Jobs(own.squeue),
             parses=parses,
             deadline=own.deadline,
@@ -193,7 +204,7 @@ class Agent:
         return {
             "version": own_version(),
             "python": platform.python_version(),
-            "node": self.launches.node,
+            "node": self.answers.node,
             "pid": os.getpid(),
             "uptime_s": round(time.time() - self.started),
             "resident_bytes": psutil.Process().memory_info().rss,
@@ -210,7 +221,8 @@ class Agent:
                 "reachable": self.remote.reachable,
                 "calls": self.remote.calls,
             },
-            "decisions": dict(self.launches.decided),
+            "decisions": dict(self.answers.decided),
+            "decisions_by_door": dict(self.answers.by_door),
             "connections": {
                 "open": self.listener.open,
                 "accepted": self.listener.accepted,

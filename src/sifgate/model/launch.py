@@ -63,5 +63,9 @@ class LaunchEvent(msgspec.Struct, frozen=True):
     """Overlays and binds over system paths, as typed: what runs may differ from what was judged."""
     reason: str = ""
     """`--sifgate-reason`: recorded, never loosens anything."""
+    name: str = ""
+    """What the user called the image, where `reference` is a directory or file that a runtime made of it: claimed."""
+    word: int = 0
+    """Which word of the shim's `arg` is the image; 0: none of them."""
     claimed: dict[str, str] = {}
     """Facts from a peer that is not uid 0: recorded, match no scope."""

@@ -62,13 +62,14 @@ def read(words: Sequence[str], env: Mapping[str, str], cwd: str) -> Sighting | N
         return unreadable(words, env)
     if launch is None:
         return None
-    verb, options, image = launch
+    verb, options, at = launch
     return Sighting(
-        reference=_reference(verb, options, image, cwd),
+        reference=_reference(verb, options, line[at], cwd),
         argv=tuple(map(str, words)),
         content_injected=injected(options, env),
         runtime=RUNTIME,
         verb=verb,
+        word=0 if verb in GRAMMAR.bundled else at - len(line) + len(words),
     )
 
 
@@ -110,19 +111,19 @@ def bundle(directory: str, cwd: str) -> ImageReference:
     return ImageReference(text=str(directory), kind=found.kind, path=found.path)
 
 
-def _launch(words: Sequence[str]) -> tuple[str, list[tuple[str, str]], str] | None:
-    """Return (verb, options, image word) of a launch, None where no container starts."""
+def _launch(words: Sequence[str]) -> tuple[str, list[tuple[str, str]], int] | None:
+    """Return (verb, options, index of the image) of a launch, None where no container starts."""
     options, at = _flags(words, 1, GRAMMAR.root)
     if _stops(options) or at >= len(words):
         return None
     verb, at = _verb(words, at)
     flags = GRAMMAR.flags(verb)
     if flags is None:
-        return ("oci exec", [], _positional(words, at)) if verb == "oci exec" else None
+        return ("oci exec", [], _there(words, at)) if verb == "oci exec" else None
     options, at = _flags(words, at, flags)
     if _stops(options):
         return None
-    return verb, options, _positional(words, at)
+    return verb, options, _there(words, at)
 
 
 def _verb(words: Sequence[str], at: int) -> tuple[str, int]:
@@ -139,10 +140,10 @@ def _verb(words: Sequence[str], at: int) -> tuple[str, int]:
     raise UnreadableError
 
 
-def _positional(words: Sequence[str], at: int) -> str:
+def _there(words: Sequence[str], at: int) -> int:
     if at >= len(words):
         raise UnreadableError
-    return words[at]
+    return at
 
 
 def _stops(options: list[tuple[str, str]]) -> bool:
@@ -170,7 +171,7 @@ def _long(words: Sequence[str], at: int, flags: Flags, options: list[tuple[str, 
         if equals:
             options.append((name, value))
             return at + 1
-        options.append((name, _positional(words, at + 1)))
+        options.append((name, words[_there(words, at + 1)]))
         return at + 2
     if name not in flags.bool and name != "help":
         raise UnreadableError
@@ -186,7 +187,7 @@ def _cluster(words: Sequence[str], at: int, flags: Flags, options: list[tuple[st
         glued = letters.startswith("=", index) and len(letters) > index + 1
         if name in flags.value:
             value = letters[index + 1 if glued else index :]
-            options.append((name, value or _positional(words, at + 1)))
+            options.append((name, value or words[_there(words, at + 1)]))
             return at + 1 if value else at + 2
         if not name:
             raise UnreadableError

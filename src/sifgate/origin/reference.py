@@ -8,12 +8,15 @@ follows, or if it is one of the known transports; anything else is a path, colon
 from __future__ import annotations
 
 import posixpath
+import re
 
 from sifgate.model.image import ImageReference, ReferenceKind
 from sifgate.origin.grammar import GRAMMAR
 
 _OF_A_PROCESS = ("/proc/self/", "/proc/thread-self/", "/dev/fd/", "/dev/std")
 """Paths that mean another file to the shim that opens the image than to the runtime."""
+_OWN = re.compile(r"/(?:proc/(?:self|thread-self)/fd|dev/fd)/[0-9]{1,9}|/dev/stdin")
+"""Those of them that name one descriptor of the process, and nothing below or beside it."""
 MAX_TEXT = 4096
 """Characters of an unparsable command kept as the reference's text."""
 
@@ -46,6 +49,13 @@ def local(text: str, cwd: str) -> ImageReference:
     if not path or path.startswith(_OF_A_PROCESS):
         return unknown(text)
     return ImageReference(text=str(text), kind=ReferenceKind.PATH, path=path)
+
+
+def own(reference: ImageReference) -> ImageReference:
+    """Return the path of a descriptor that the process itself holds as one that can be opened; any other unchanged."""
+    if reference.kind is not ReferenceKind.UNKNOWN or not _OWN.fullmatch(reference.text):
+        return reference
+    return ImageReference(text=reference.text, kind=ReferenceKind.PATH, path=reference.text)
 
 
 def absolute(text: str, cwd: str) -> str:

@@ -24,6 +24,9 @@ class RawLaunch(msgspec.Struct, frozen=True):
     multiprog: bool = False
     script: str = ""
     """The head of a batch script; what is seen in it is a guess about what will run."""
+    own_paths: bool = False
+    """Whether who opens the image is, or stands for, the process that is launched: only then do paths such as
+    `/proc/self/fd/9` mean to it what they mean to the runtime."""
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -38,5 +41,7 @@ class Sighting(msgspec.Struct, frozen=True):
     """`apptainer` (SingularityCE's grammar is the same), `pyxis`, `oci`."""
     verb: str = ""
     """`exec`, `run`, `shell`, `test`, `instance start`, …; empty where the words are not understood."""
+    word: int = 0
+    """Index of the image among the words of the launch, where it stands there as typed; 0: it does not."""
     guess: bool = False
     """Seen in the text of a batch script: it may run later, or never; `UNKNOWN` is no ground to refuse."""

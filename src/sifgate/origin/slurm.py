@@ -17,7 +17,7 @@ from sifgate.origin import apptainer
 from sifgate.origin.containers import of_environment
 from sifgate.origin.multiprog import commands
 from sifgate.origin.prefixes import SHELLS
-from sifgate.origin.reference import unknown
+from sifgate.origin.reference import own, unknown
 from sifgate.origin.scope import Scope
 from sifgate.origin.sighting import RawLaunch, Sighting
 from sifgate.origin.words import MAX_SIGHTINGS, of_command, of_text
@@ -29,8 +29,11 @@ _TEXT = "multiprog=text"
 def sightings(raw: RawLaunch) -> tuple[Sighting, ...]:
     """Return what `raw` starts, in the order of its words, each image once; empty: no known runtime."""
     found: dict[tuple[ImageReference, tuple[str, ...]], Sighting] = {}
-    for sighting in islice(_all(raw), MAX_SIGHTINGS * 4):
-        found.setdefault((sighting.reference, sighting.content_injected), sighting)
+    for seen in islice(_all(raw), MAX_SIGHTINGS * 4):
+        sighting = msgspec.structs.replace(seen, reference=own(seen.reference)) if raw.own_paths else seen
+        first = found.setdefault((sighting.reference, sighting.content_injected), sighting)
+        if first.word != sighting.word:  # one image at two places: no single word stands for it
+            found[sighting.reference, sighting.content_injected] = msgspec.structs.replace(first, word=0)
         if len(found) > MAX_SIGHTINGS:
             more = Sighting(reference=unknown("more images than are judged"), runtime=apptainer.RUNTIME)
             return (*list(found.values())[:MAX_SIGHTINGS], more)
@@ -43,7 +46,8 @@ def _all(raw: RawLaunch) -> Iterator[Sighting]:
     argv = raw.argv
     if raw.multiprog and len(argv) > 1:
         for words in commands(argv[1]):
-            yield from of_command(words, scope)
+            for sighting in of_command(words, scope):
+                yield msgspec.structs.replace(sighting, word=0)
         argv = (
             argv[0],
             _TEXT,

@@ -9,7 +9,9 @@ is `UNKNOWN`.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from sifgate.origin import apptainer
 from sifgate.origin.prefixes import INERT, KEYWORDS, LAUNCHERS, PREFIXES, SEGMENTED, SHELLS, after
@@ -47,9 +49,15 @@ def of_command(words: Sequence[str], scope: Scope, depth: int = 0) -> Iterator[S
             at = _skip(name, words, at, scope)
             continue
         if not scope.assign(word):
-            yield from _started(words[at:] if at else words, scope, depth)
+            yield from _moved(_started(words[at:] if at else words, scope, depth), at)
             return
         at += 1
+
+
+def _moved(found: Iterable[Sighting], by: int) -> Iterator[Sighting]:
+    """Yield sightings among words that begin `by` words later than those that the caller has."""
+    for sighting in found:
+        yield msgspec.structs.replace(sighting, word=sighting.word + by) if by and sighting.word else sighting
 
 
 def _skip(name: str, words: Sequence[str], at: int, scope: Scope) -> int | None:
@@ -79,17 +87,17 @@ def _started(words: Sequence[str], scope: Scope, depth: int) -> Iterator[Sightin
     elif name == "eval":
         yield from of_text(" ".join(words[1:]), scope, depth + 1)
     elif name in SEGMENTED:
-        for segment in _segments(words):
-            yield from _search(segment, scope, depth)
+        for segment, skipped in _segments(words):
+            yield from _moved(_search(segment, scope, depth), skipped)
     elif name not in INERT:
         yield from _search(words, scope, depth)
 
 
-def _segments(words: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield the parts between lone colons, each with the launcher's name before it."""
+def _segments(words: Sequence[str]) -> Iterator[tuple[Sequence[str], int]]:
+    """Yield the parts between lone colons, the launcher's name before each, and how many words it leaves out."""
     begin = 1
     for index in [i for i, word in enumerate(words) if word == ":"] + [len(words)]:
-        yield [words[0], *words[begin:index]]
+        yield [words[0], *words[begin:index]], begin - 1
         begin = index + 1
 
 
@@ -120,7 +128,8 @@ def of_text(text: str, scope: Scope, depth: int = 0) -> Iterator[Sighting]:
     lexer = Lexer(text, scope)
     try:
         for words, inner in lexer.commands():
-            yield from _of_simple(words, inner, depth)
+            for sighting in _of_simple(words, inner, depth):
+                yield msgspec.structs.replace(sighting, word=0) if sighting.word else sighting
     except UnlexedError:
         yield from _unread(text, scope)
     for body in lexer.bodies:
@@ -160,9 +169,8 @@ def _search(words: Sequence[str], scope: Scope, depth: int) -> Iterator[Sighting
         word = words[at]
         if apptainer.is_runtime(word) and not _only_named(words, at):
             rest = words[at:]
-            yield apptainer.read(rest, scope.variables, scope.cwd) or apptainer.unreadable(
-                rest, scope.variables
-            )
+            found = apptainer.read(rest, scope.variables, scope.cwd)
+            yield from _moved([found or apptainer.unreadable(rest, scope.variables)], at)
             return
         if launcher and apptainer.is_image_name(word) and _after_options(words, at):
             yield apptainer.started_by_name(words[at:], scope.variables, scope.cwd)
@@ -173,9 +181,9 @@ def _search(words: Sequence[str], scope: Scope, depth: int) -> Iterator[Sighting
             if too_many or gone > MAX_TEXT or depth >= MAX_NESTING:
                 yield from _unread(" ".join(words), scope)
                 return
-            found = list(_candidate(words, at, scope, depth))
-            yield from found
-            if found:
+            inner = list(_candidate(words, at, scope, depth))
+            yield from inner
+            if inner:
                 return
         gone += len(word)
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from sifgate.admission.controller import Review, review
-from sifgate.admission.ports import Footing, Ports
+from sifgate.admission.ports import Footing, Ports, Told
 from sifgate.agent.turns import Promise, drive
 from sifgate.errors import Unresolved
 from sifgate.model.decision import Action, Decision
@@ -21,7 +21,7 @@ LAUNCH = LaunchEvent(Door.SPANK, Requester(1000, trusted=True), IMAGE, JobFacts(
 
 
 class World:
-    """All five ports at once, and a diary of what was asked of them."""
+    """All ports at once, and a diary of what was asked of them."""
 
     def __init__(self) -> None:
         self.diary: list[str] = []
@@ -32,12 +32,14 @@ class World:
         self.kept: Decision | None = None
         self.passes_left = 1
         self.scan_wait = 10.0
+        self.pulls = False
+        self.before: Told | None = None
         self.policy_digest = "sha256:policy"
 
     @property
     def ports(self) -> Ports:
         """Return the ports."""
-        return Ports(self, self, self, self, self)
+        return Ports(self, self, self, self, self, self)
 
     def open(self, reference: ImageReference, cwd: str) -> Promise[int]:
         """See the port `Shim`."""
@@ -49,6 +51,16 @@ class World:
         else:
             promise.fail(Unresolved("cannot be opened"))
         return promise
+
+    def pull(self, reference: ImageReference, word: int) -> Promise[int]:
+        """See the port `Shim`."""
+        self.diary.append(f"pull {reference.text} {word}")
+        return Promise.kept(8)
+
+    def told(self, launch: LaunchEvent) -> Told | None:
+        """See the port `Past`."""
+        del launch
+        return self.before
 
     def recall(self, descriptor: int) -> Footing | None:
         """See the port `Images`."""
@@ -156,3 +168,36 @@ def test_step_on_one_node_is_nobody_elses_business() -> None:
     world.diary.clear()
     run(world)
     assert "keep_first" not in world.diary
+
+
+REMOTE = msgspec.structs.replace(
+    LAUNCH, reference=ImageReference("docker://debian:12", ReferenceKind.TRANSPORT), word=2
+)
+
+
+def test_what_is_no_file_is_pulled_where_the_shim_can() -> None:
+    """The real runtime makes a file of it, and that file is judged like any other."""
+    world = World()
+    world.pulls = True
+    assert run(world, REMOTE).footing is KNOWN
+    assert world.diary == ["pull docker://debian:12 2", "recall 8", "decide known"]
+
+
+@pytest.mark.parametrize(("pulls", "word"), [(0, 2), (1, 0)])
+def test_what_cannot_be_pulled_is_unresolved(pulls: int, word: int) -> None:
+    """A shim that cannot pull, or an image that is no word of the command, leaves it unresolved."""
+    world = World()
+    world.pulls = bool(pulls)
+    found = run(world, msgspec.structs.replace(REMOTE, word=word))
+    assert found.footing.state is ScanState.UNRESOLVED
+    assert world.diary == ["decide unresolved"]
+
+
+def test_what_the_launch_was_told_before_stands() -> None:
+    """A launch that another door has asked about is neither looked into nor decided again."""
+    world = World()
+    decision = Decision(Action.BLOCK, Action.BLOCK)
+    world.before = Told(KNOWN, decision, "7QX4-19")
+    found = run(world)
+    assert (found.decision, found.footing, found.told) == (decision, KNOWN, "7QX4-19")
+    assert world.diary == ["open /home/alice/x.sif"]

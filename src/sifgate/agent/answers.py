@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From reviews to records, and from records to the reply; a verdict that comes too late is recorded here too."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from typing import NamedTuple
+
+import msgspec
+
+from sifgate.admission.controller import Review
+from sifgate.admission.ports import Footing
+from sifgate.agent.journal import Entry, Journal
+from sifgate.agent.judge import Judge
+from sifgate.agent.loop import Loop
+from sifgate.agent.once import Once, Shown
+from sifgate.agent.scans import Scans
+from sifgate.agent.session import Session
+from sifgate.agent.turns import Promise
+from sifgate.audit.record import AuditRecord, Stand, compose, encode, record_id
+from sifgate.model.decision import Action
+from sifgate.model.launch import LaunchEvent
+from sifgate.model.verdict import ScanState, Standing
+from sifgate.render.notice import notice
+
+
+class Found(NamedTuple):
+    """One launch of a conversation, reviewed."""
+
+    review: Review
+    record: AuditRecord | None
+    """None: another door has recorded it."""
+    reference: str
+
+
+class Manner(NamedTuple):
+    """How a conversation is answered, beside what was decided."""
+
+    outcome: str
+    """`decided` or `asked`, for the record."""
+    detail: bool
+    """Whether the reply carries record and decision."""
+    audience: tuple[object, ...] | None
+    """Whom a warning is shown to (user, and job or session); None: nobody sees it, or nobody is told apart."""
+
+
+class Answers:
+    """Writes records and replies; used from the loop only."""
+
+    def __init__(
+        self, *, node: str, loop: Loop, judge: Judge, scans: Scans, journal: Journal, once: Once
+    ) -> None:
+        self.node = node
+        self._loop = loop
+        self._judge = judge
+        self._scans = scans
+        self._journal = journal
+        self._once = once
+        self._shown = Shown()
+        self.decided: dict[str, int] = {action.word: 0 for action in Action}
+        """Decisions since start, by action."""
+        self.by_door: Counter[str] = Counter()
+        """Records since start, by door."""
+        scans.late = self._late
+
+    def record(self, session: Session, found: Review, outcome: str) -> AuditRecord:
+        """Return the record of one review, made now."""
+        now = time.time()
+        record = compose(
+            record_id(now, os.urandom(6)),
+            now=now,
+            node=self.node,
+            launch=found.launch,
+            decision=found.decision,
+            stand=_stand(found.footing),
+            latency_ms=(time.monotonic() - session.arrived) * 1000,
+            outcome=outcome,
+        )
+        if found.decision is found.own or found.decision == found.own:
+            return record
+        return msgspec.structs.replace(record, kept_by="server")
+
+    async def give(self, session: Session, launches: list[Found], manner: Manner) -> None:
+        """Queue the records, and the reply behind them: the worst of the launches decides."""
+        worst = max(launches, key=lambda found: found.review.decision.action)
+        review = worst.review
+        action = review.decision.action
+        text = ""
+        if action >= Action.WARN:
+            standing = await self._standing(review.footing)
+            text = notice(review.decision, standing, review.launch, worst.reference)
+        fields = _reply(action, text, worst.reference)
+        if review.footing.cause is not None:
+            fields.append(("local", b"1"))
+        if action is Action.WARN and self._seen(review, manner):
+            fields.append(("quiet", b"1"))
+        if len(launches) == 1 and review.launch.word > 0 and session.identity is not None:
+            fields.append(("word", b"%d" % review.launch.word))
+        if manner.detail:
+            body = msgspec.json.encode({"record": worst.record, "decision": review.decision})
+            fields.append(("body", body))
+        lines = self._take_down(launches, manner.outcome)
+        if not lines:
+            session.finish("decision", fields)
+            return
+        self._journal.add(
+            Entry(
+                lines=b"".join(lines),
+                records=len(lines),
+                durable=action is Action.BLOCK,
+                send=lambda: session.finish("decision", fields),
+                unwritable=lambda: self._unwritable(session, worst),
+            )
+        )
+
+    def _take_down(self, launches: list[Found], outcome: str) -> list[bytes]:
+        """Return the lines of the records, counted."""
+        lines = []
+        for review, record, _ in launches:
+            if record is None:
+                self._scans.passed(review.launch, "")
+                continue
+            lines.append(encode(record))
+            self.decided[review.decision.action.word] += 1
+            self.by_door[review.launch.door.value] += 1
+            passed = outcome == "decided" and review.decision.action is not Action.BLOCK
+            self._scans.passed(review.launch, record.id if passed else "")
+        return lines
+
+    def _seen(self, review: Review, manner: Manner) -> bool:
+        """Return whether the warning was shown to this audience before; from now on it was."""
+        if manner.audience is None:
+            return False
+        reasons = tuple(reason.rule for reason in review.decision.reasons)
+        image = review.footing.fingerprint or review.launch.reference.text
+        return self._shown.again((*manner.audience, image, reasons))
+
+    def _standing(self, footing: Footing) -> Promise[Standing]:
+        if not footing.digest or self._judge.verdicts.held(footing.digest) is not None:
+            return Promise.kept(self._judge.standing(footing))
+        return self._loop.offload(lambda: self._judge.standing(footing), quick=True)
+
+    def _unwritable(self, session: Session, found: Found) -> None:
+        """Reply under the policy's `audit_unwritable`: the decision itself cannot be proved."""
+        self._once.forget()
+        action = self._judge.unwritable(found.review.launch)
+        text = ""
+        if action >= Action.WARN:
+            text = f"sifgate: launch {_DONE[action]}: no audit record can be written on {self.node}\n"
+        session.finish("decision", _reply(action, text, found.reference))
+
+    def _late(self, footing: Footing, launch: LaunchEvent, record: str) -> None:
+        """Judge a launch that has passed as pending by the verdict that came afterwards."""
+        if footing.state is ScanState.PENDING or footing.cause is not None:
+            return
+        promise = self._judge.decide(footing, launch)
+
+        def judged() -> None:
+            decision = promise.result()
+            if decision.would_be is not Action.BLOCK:
+                return
+            own = Review(launch, footing, decision, decision)
+            self._journal.note(encode(self._would_have(own, record)))
+
+        if promise.done:
+            judged()
+        else:
+            promise.waiter = judged
+
+    def _would_have(self, found: Review, record: str) -> AuditRecord:
+        now = time.time()
+        late = compose(
+            record_id(now, os.urandom(6)),
+            now=now,
+            node=self.node,
+            launch=found.launch,
+            decision=found.decision,
+            stand=_stand(found.footing),
+            outcome="would_have_blocked",
+        )
+        return msgspec.structs.replace(late, of=record)
+
+
+_DONE = {Action.WARN: "not recorded", Action.BLOCK: "refused"}
+
+
+def _stand(footing: Footing) -> Stand:
+    return Stand(
+        state=footing.state.value if footing.state else "",
+        cause=footing.cause.value if footing.cause else "",
+        unscannable=footing.unscannable.value if footing.unscannable else "",
+        detail=footing.detail,
+        fingerprint=footing.fingerprint,
+        verdict=footing.digest,
+        generation=footing.generation,
+    )
+
+
+def _reply(action: Action, text: str, reference: str) -> list[tuple[str, bytes]]:
+    fields = [("action", action.word.encode()), ("reference", reference.encode())]
+    if text:
+        fields.append(("notice", text.encode("utf-8", "replace")))
+    if action is Action.WARN:
+        fields.append(("once", b"1"))
+    return fields
