@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,7 +38,8 @@ class ScriptedAgent:
         self.script = script
         self.asked: list[wire.Message] = []
         self.opened: list[tuple[str, bytes]] = []
-        """What came back for each `open` or `pull`: its errno (empty: a descriptor) and the file's first bytes."""
+        """What came back for each `open` or `pull`: its errno (empty: a descriptor) and the file's first bytes or, of a
+        directory, its names, each ended with a newline."""
         self.reasons: list[str] = []
         """What was said of each of them, empty for most."""
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -110,7 +112,13 @@ class ScriptedAgent:
         connection.send(turn)
         data, descriptors = wire.receive(connection)
         answer = wire.decode(data)
-        head = os.pread(descriptors[0], 64, 0) if descriptors else b""
+        head = _head(descriptors[0]) if descriptors else b""
         self.opened.append((answer.text("errno"), head))
         self.reasons.append(answer.text("text"))
         wire.close_all(descriptors)
+
+
+def _head(descriptor: int) -> bytes:
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        return "".join(f"{name}\n" for name in sorted(os.listdir(descriptor))).encode()  # noqa: PTH208 - no path
+    return os.pread(descriptor, 64, 0)
