@@ -120,5 +120,5 @@ class ScriptedAgent:
 
 def _head(descriptor: int) -> bytes:
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-        return "".join(f"{name}\n" for name in sorted(os.listdir(descriptor))).encode()  # noqa: PTH208 - no path
+        return "".join(f"{name}\n" for name in sorted(os.listdir(descriptor))).encode()
     return os.pread(descriptor, 64, 0)
