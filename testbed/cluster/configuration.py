@@ -43,5 +43,9 @@ def slurm_conf(nodes: Sequence[str], extra: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
-CGROUP_CONF = "CgroupPlugin=disabled\n"
-"""There is no cgroup file system to manage in the namespace."""
+def cgroup_conf(series: str) -> str:
+    """Return cgroup.conf for a series of Slurm: there is no cgroup file system to manage in the namespace.
+
+    Before 24.05 there is no such plugin as `disabled`; cgroup/v1 mounts nothing as long as nothing uses it.
+    """
+    return f"CgroupPlugin={'cgroup/v1' if series < '24.05' else 'disabled'}\n"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # First process of the cluster's namespaces: builds the root, moves into it, starts the daemons' script.
-# enter.sh WORK TREE: WORK holds upper, overlay, root, nodes, scratch, etc-slurm; TREE is only read.
+# enter.sh WORK TREE: WORK holds upper, overlay, root, nodes, login, scratch, binds; TREE is only read.
 set -eu
 work=$1 tree=$2 root=$1/root
 
@@ -20,7 +20,9 @@ if [ -c "$root/dev/fuse" ]; then # some hosts keep it for root, nodes do not: on
 	mknod -m 0666 "$root/run/.fuse" c 10 229
 	mount --bind "$root/run/.fuse" "$root/dev/fuse"
 fi
-mkdir -p "$root/.old" "$root/scratch" "$root/nodes" "$root/images"
+mkdir -p "$root/.old" "$root/scratch" "$root/nodes" "$root/images" "$root/run/sifgate" "$root/etc/sifgate"
+mount --bind "$work/login/run" "$root/run/sifgate"
+mount --bind "$work/login/etc" "$root/etc/sifgate"
 mount --bind "$work/scratch" "$root/scratch"
 mount --bind "$work/nodes" "$root/nodes"
 for bind in "$work"/binds/*; do # each is a symbolic link to a host directory, shown read-only as /images/NAME

@@ -5,6 +5,7 @@
 
     host                                     namespaces (net, pid, mount, uts, ipc)
     WORK/nodes/n1/{etc,run}  ── bind ──►     /etc/sifgate, /run/sifgate of n1's slurmd and its steps
+    WORK/login/{etc,run}     ── bind ──►     the same of all else: slurmctld, and where users submit
     WORK/scratch             ── bind ──►     /scratch
     binds {name: directory}  ── bind, ro ─►  /images/NAME
     tree (read only) + WORK/upper ─ overlay ─► /
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 START_LIMIT = 40.0
+TREE_OF = {"22.05": "node-2205", "24.11": "node", "26.05": "node-2605"}
+"""Series of Slurm → the root tree that has it; only 24.11's has container runtimes."""
 USERS = {"alice": 2001, "bob": 2002}
 """Made by daemons.sh; alice is in the group lab (2100), bob is not."""
 
@@ -67,6 +70,7 @@ class Cluster:
         self,
         *,
         nodes: Sequence[str] = ("n1", "n2"),
+        series: str = "24.11",
         tree: Path | None = None,
         settings: Sequence[str] = (),
         plugstack: str = "",
@@ -80,6 +84,7 @@ class Cluster:
         one whose number is lower than that of its creator, which a job on another CPU than slurmd's may get.
         """
         self.names = tuple(nodes)
+        self.series = series
         self._tree = tree
         self._settings = settings
         self._plugstack = plugstack
@@ -120,19 +125,24 @@ class Cluster:
         """Return the directory whose `etc` and `run` are the node's /etc/sifgate and /run/sifgate."""
         return self.work / "nodes" / name
 
+    @property
+    def login(self) -> Path:
+        """Return the directory whose `etc` and `run` are /etc/sifgate and /run/sifgate where users submit."""
+        return self.work / "login"
+
     def _lay_out(self) -> None:
         for name in ("upper", "overlay", "root", "scratch", "binds"):
             (self.work / name).mkdir()
         self.scratch.chmod(0o1777)
-        for name in self.names:
+        for place in (self.login, *map(self.node_root, self.names)):
             for part in ("etc", "run"):
-                (self.node_root(name) / part).mkdir(parents=True)
+                (place / part).mkdir(parents=True)
         for name, target in self._binds.items():
             (self.work / "binds" / name).symlink_to(target)
         etc = self.root / "etc/slurm"
         etc.mkdir(parents=True)
         (etc / "slurm.conf").write_text(configuration.slurm_conf(self.names, self._settings))
-        (etc / "cgroup.conf").write_text(configuration.CGROUP_CONF)
+        (etc / "cgroup.conf").write_text(configuration.cgroup_conf(self.series))
         (etc / "plugstack.conf").write_text(self._plugstack)
         library = self.root / "usr/local/lib/testbed"
         library.mkdir(parents=True)
@@ -141,7 +151,7 @@ class Cluster:
             prepare(self.root)
 
     def _start(self) -> None:
-        tree = self._tree or obtain_tree("node")
+        tree = self._tree or obtain_tree(TREE_OF[self.series])
         with (self.work / "start.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [

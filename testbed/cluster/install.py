@@ -9,21 +9,35 @@ import sys
 from pathlib import Path
 
 from testbed.errors import TestbedError
-from testbed.headers import obtain_headers
+from testbed.headers import SUITE_OF, obtain_headers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGINDIR = "usr/lib/x86_64-linux-gnu/slurm-wlm"
+SPANKDIR = "usr/lib/sifgate/spank"
 LIBEXEC = "usr/libexec/sifgate"
 PROLOG = f"/{LIBEXEC}/prolog"
 
 
 def plugin(root: Path) -> None:
-    """Compile the SPANK plugin for the cluster's Slurm (24.11) and install it where that looks for plugins."""
-    out = root.parent / "plugin"
-    _make("plugin", f"OUT={out}", f"SLURM_INCLUDE={obtain_headers('24.11')}")
+    """Install the SPANK plugin where the cluster's Slurm (24.11) looks for plugins."""
     target = root / PLUGINDIR
     target.mkdir(parents=True, exist_ok=True)
-    shutil.copy(out / "sifgate.so", target / "sifgate.so")
+    shutil.copy(_compiled("24.11", root.parent), target / "sifgate.so")
+
+
+def plugins(root: Path) -> None:
+    """Install the SPANK plugin for every series, side by side as packages do; no line names one of them."""
+    for series in SUITE_OF:
+        target = root / SPANKDIR / series
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(_compiled(series, root.parent), target / "sifgate.so")
+
+
+def _compiled(series: str, work: Path) -> Path:
+    """Return the plugin for a series of Slurm, compiled below `work`."""
+    out = work / f"plugin-{series}"
+    _make("plugin", f"OUT={out}", f"SLURM_INCLUDE={obtain_headers(series)}")
+    return out / "sifgate.so"
 
 
 def hooks(root: Path) -> None:
