@@ -11,6 +11,7 @@ from sifgate import wire
 from sifgate.admission.controller import Review, review
 from sifgate.admission.ports import Footing, Ports, Told
 from sifgate.agent.answers import Answers, Found, Manner
+from sifgate.agent.bundle import Bundles
 from sifgate.agent.jobs import Jobs
 from sifgate.agent.judge import Judge
 from sifgate.agent.loop import Loop
@@ -54,6 +55,7 @@ class Launches:
         names: NameCache,
         jobs: Jobs,
         parses: Parses,
+        bundles: Bundles,
         deadline: float,
     ) -> None:
         self._answers = answers
@@ -67,6 +69,7 @@ class Launches:
         self._names = names
         self._jobs = jobs
         self._parses = parses
+        self._bundles = bundles
         self._deadline = deadline
 
     async def ask(self, session: Session, message: wire.Message) -> None:
@@ -109,10 +112,15 @@ class Launches:
 
     async def _answer(self, session: Session, message: wire.Message, *, patient: bool) -> None:
         asker = await self.asker(session, message)
-        launches = await self.launches(message, asker)
+        launches: tuple[LaunchEvent, ...]
+        if message.first("state"):
+            launches = (await self._bundles.launch(session, message, asker),)
+        else:
+            launches = await self.launches(message, asker)
         if not launches:
             session.finish("decision", [("action", b"allow")])
             return
+        patient = patient and asker.door is not Door.SUBMIT
         starts = patient and asker.door in LAUNCHING
         meeting, audience = self._met(message, session, asker) if starts else (None, None)
         ports = Ports(

@@ -97,23 +97,26 @@ def _bounded(message: Message, key: str, least: int, most: int) -> int:
 def launches_of(message: Message, asker: Asker) -> tuple[LaunchEvent, ...]:
     """Return the launches that a message tells of; none where no known runtime is started. Pure; may take seconds."""
     cwd = message.text("cwd")
-    reason = message.text("reason")[:_REASON_LIMIT]
-    name = message.text("name")[:_NAME_LIMIT]
     return tuple(
-        LaunchEvent(
-            door=asker.door,
-            requester=asker.requester,
-            reference=sighting.reference,
-            job=asker.job,
-            cwd=cwd,
-            argv=sighting.argv,
-            content_injected=sighting.content_injected,
-            reason=reason,
-            name=name,
-            word=sighting.word,
-            claimed=asker.claimed,
-        )
+        launch_of(message, asker, sighting)
         for sighting in _seen(message, cwd, own_paths=asker.door in _OWN_PATHS)
+    )
+
+
+def launch_of(message: Message, asker: Asker, sighting: Sighting) -> LaunchEvent:
+    """Return the launch that was seen in a message."""
+    return LaunchEvent(
+        door=asker.door,
+        requester=asker.requester,
+        reference=sighting.reference,
+        job=asker.job,
+        cwd=message.text("cwd"),
+        argv=sighting.argv,
+        content_injected=sighting.content_injected,
+        reason=message.text("reason")[:_REASON_LIMIT],
+        name=message.text("name")[:_NAME_LIMIT],
+        word=sighting.word,
+        claimed=asker.claimed,
     )
 
 
@@ -123,7 +126,9 @@ def _seen(message: Message, cwd: str, *, own_paths: bool) -> tuple[Sighting, ...
         return (Sighting(reference),)
     path = message.first("path")
     if path:
-        return (Sighting(_named(path, cwd)),)
+        given = message.every("arg") if message.first("arg") else []
+        argv = tuple(word.decode("utf-8", "surrogateescape") for word in given)
+        return (Sighting(_named(path, cwd), argv),)
     words = tuple([field for field in message.fields if field[0] in _RAW])
     if len(words) > _REMEMBERED_WORDS or message.size > QUICK_BYTES:
         return _parse(words, own_paths)

@@ -17,6 +17,7 @@ import psutil
 
 from sifgate import fsguard
 from sifgate.agent.answers import Answers
+from sifgate.agent.bundle import Bundles
 from sifgate.agent.cache import Cache
 from sifgate.agent.inspect import Extract, Inspector
 from sifgate.agent.jobs import Jobs
@@ -30,6 +31,7 @@ from sifgate.agent.mounts import Mounts
 from sifgate.agent.once import Once
 from sifgate.agent.parses import Parses
 from sifgate.agent.peer import NameCache
+from sifgate.agent.reads import Reads
 from sifgate.agent.remote import Remote, check_files
 from sifgate.agent.scans import Scans
 from sifgate.agent.shares import FairShares, PendingPasses
@@ -137,6 +139,7 @@ class Agent:
             names=names,
             jobs=Jobs(own.squeue),
             parses=parses,
+            bundles=Bundles(Reads(self.loop), parses),
             deadline=own.deadline,
         )
         self.verbs = self._verbs(names)

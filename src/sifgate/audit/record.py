@@ -69,6 +69,8 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     image: str = ""
     """The reference as typed."""
     path: str = ""
+    name: str = ""
+    """What the user called the image that a runtime made this directory or file of: his word, or the runtime's."""
     image_kind: str = "path"
     fingerprint: str = ""
     verdict: str = ""
@@ -207,6 +209,7 @@ def compose(
         detail=escape(stand.detail),
         image=escape(image.text),
         path=escape(image.path),
+        name=escape(launch.name, 256),
         image_kind=image.kind.value,
         fingerprint=stand.fingerprint,
         verdict=stand.verdict,

@@ -44,7 +44,7 @@ def explanation(record: AuditRecord) -> str:
         ),
         ("when", f"{record.time} on {record.node}, door {record.door}, {record.latency_ms:g} ms"),
         ("who", _who(record)),
-        ("image", record.path or record.image),
+        ("image", "  ".join(filter(None, (record.name, record.path or record.image)))),
         ("known", standing_word(record) + (f": {record.detail}" if record.detail else "")),
         *_judged(record),
         ("injected", "; ".join(record.content_injected)),

@@ -43,8 +43,7 @@ def notice(decision: Decision, standing: Standing, launch: LaunchEvent, referenc
 
 def waiting(launch: LaunchEvent, seconds: float) -> str:
     """Return the line that is shown while a launch waits for its image to be scanned."""
-    name = _cut_path(launch.reference.path or launch.reference.text)
-    return f"sifgate: first launch of {name}: being scanned, waiting up to {seconds:.0f} s"
+    return f"sifgate: first launch of {_called(launch)}: being scanned, waiting up to {seconds:.0f} s"
 
 
 def _lines(decision: Decision, standing: Standing, launch: LaunchEvent, reference: str) -> Iterator[str]:
@@ -90,12 +89,17 @@ def _rule(reason: Reason) -> str:
 
 def _image(standing: Standing, launch: LaunchEvent) -> str:
     fingerprint = standing.fingerprint or (standing.verdict.fingerprint if standing.verdict else "")
-    parts = [_cut_path(launch.reference.path or launch.reference.text)]
+    parts = [_called(launch)]
     if fingerprint:
         parts.append(f"fp:{_cut(fingerprint[:8], 8)}")
     if standing.verdict is not None:
         parts.append(_cut(distribution(standing.verdict), 80))
     return "  ".join(filter(None, parts))
+
+
+def _called(launch: LaunchEvent) -> str:
+    """Return what the user knows the image by: what he called it, not where a runtime has unpacked it."""
+    return _cut_path(launch.name or launch.reference.path or launch.reference.text)
 
 
 def _why(reason: Reason, standing: Standing) -> Iterator[str]:
