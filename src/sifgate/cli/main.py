@@ -35,6 +35,8 @@ class Verb(NamedTuple):
     help: str
     extra: str = ""
     """The optional part of the installation that the verb needs; empty: none."""
+    door: bool = False
+    """Whether the word is a door, whose verb `sifgate.cli.doors` makes."""
 
 
 VERBS = (
@@ -46,6 +48,9 @@ VERBS = (
     Verb("up", "start engine, server and agent on this machine", extra="engine"),
     Verb("down", "stop what `sifgate up` started", extra="engine"),
     Verb("status", "show each part's version, state and age of its data"),
+    Verb("doctor", "look at each door and all that it needs, with the remedy for what is wrong"),
+    Verb("disable", "take the doors away, so that launches go on as if sifgate had never been there"),
+    Verb("enable", "put back the doors that `sifgate disable` took away"),
     Verb("completion", "print a completion script for a shell"),
 )
 
@@ -136,6 +141,9 @@ def _register(verb: Verb, subparsers: argparse._SubParsersAction[argparse.Argume
 
 def _module(verb: Verb) -> Module:
     """Import the verb's module; raises ConfigError naming the extra that is missing."""
+    if verb.door:
+        made: Module = importlib.import_module("sifgate.cli.doors").DoorVerb(verb.name)
+        return made
     try:
         return importlib.import_module(f"sifgate.cli.{verb.name}")
     except ModuleNotFoundError as error:

@@ -92,7 +92,7 @@ def test_the_variables_of_the_protocol_are_those_that_parsers_read() -> None:
 
 def test_the_plugin_sends_what_parsers_read() -> None:
     """The list in the C plugin and the list in Python are one."""
-    source = (ROOT / "plugin/spank/launch.c").read_text(encoding="utf-8")
+    source = (ROOT / "plugin/client/environment.c").read_text(encoding="utf-8")
     lists = re.findall(r"static const char \*const (\w+)\[\] = \{(.*?)\};", source, re.DOTALL)
     found = {name: set(re.findall(r'"([^"]+)"', body)) for name, body in lists}
     assert found["names"] == NAMES
