@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "facts.h"
 
+#include "foreign.h"
+
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -8,6 +10,14 @@
 #include <unistd.h>
 
 static const char *const ranks[] = {"SLURM_PROCID", "PMIX_RANK", "OMPI_COMM_WORLD_RANK"};
+
+/* In a user namespace (rootless podman) uid 0 is the user himself; the agent sees who it really is. */
+static bool is_root_of_node(void)
+{
+	const uid_t nobody = 65534;
+
+	return geteuid() == 0 && !foreign_may_be_root(nobody);
+}
 
 void facts_read(const struct options *options, struct facts *facts)
 {
@@ -24,7 +34,7 @@ void facts_add(const struct options *options, const struct facts *facts, struct 
 	unsigned step;
 	char cwd[PATH_MAX];
 
-	if (facts->job != 0 && (options->job != NULL || geteuid() != 0))
+	if (facts->job != 0 && (options->job != NULL || !is_root_of_node()))
 		wire_number(ask, "job", facts->job);
 	if (options_number(options->step, UINT_MAX, &step))
 		wire_number(ask, "step", step);

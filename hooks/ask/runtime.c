@@ -4,11 +4,13 @@
 #include "intake.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define CMDLINE_LIMIT (64u << 10)
@@ -47,21 +49,53 @@ static bool stderr_is_writable(void)
 	return writable;
 }
 
-int runtime_open_stderr(void)
+/* Returns a copy of the runtime's descriptor (Linux 5.6, and only where it may be traced), or -1. Its file position is
+ * shared, so that what the runtime says afterwards does not overwrite what we say. */
+static int copy_stderr(void)
+{
+	int runtime = (int)syscall(SYS_pidfd_open, getppid(), 0);
+	int fd;
+
+	if (runtime < 0)
+		return -1;
+	fd = (int)syscall(SYS_pidfd_getfd, runtime, STDERR_FILENO, 0);
+	close(runtime);
+	return fd;
+}
+
+static bool is_ours(int fd)
 {
 	struct stat ours;
 	struct stat theirs;
+
+	return fstat(fd, &theirs) != 0 ||
+	       (fstat(STDERR_FILENO, &ours) == 0 && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino &&
+		ours.st_rdev == theirs.st_rdev);
+}
+
+/* A pipe that nobody empties must not hold a launch up. */
+static bool takes_text(int fd)
+{
+	struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+	return poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0;
+}
+
+int runtime_open_stderr(void)
+{
 	char path[64];
 	int fd;
 
 	if (!stderr_is_writable())
 		return -1;
-	(void)snprintf(path, sizeof(path), "/proc/%ld/fd/2", (long)getppid());
-	fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = copy_stderr();
+	if (fd < 0) {
+		(void)snprintf(path, sizeof(path), "/proc/%ld/fd/2", (long)getppid());
+		fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	}
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &theirs) == 0 && (fstat(STDERR_FILENO, &ours) != 0 || ours.st_dev != theirs.st_dev ||
-					ours.st_ino != theirs.st_ino || ours.st_rdev != theirs.st_rdev))
+	if (!is_ours(fd) && takes_text(fd))
 		return fd;
 	close(fd);
 	return -1;
@@ -101,7 +135,7 @@ static int open_log(const char *path)
 }
 
 /* Writes `text` as a JSON string without its quotes; what does not fit is left out. Bytes that are no ASCII become '?'. */
-static size_t escape(const char *text, char *json, size_t size)
+static void escape(const char *text, char *json, size_t size)
 {
 	size_t length = 0;
 
@@ -113,14 +147,14 @@ static size_t escape(const char *text, char *json, size_t size)
 		json[length++] = c == '\n' ? 'n' : c < 0x20 || c >= 0x7f ? '?' : (char)c;
 	}
 	json[length] = '\0';
-	return length;
 }
 
-void runtime_log(const char *text)
+bool runtime_log(const char *text)
 {
 	struct intake words;
 	char escaped[ERROR_LIMIT];
 	char line[ERROR_LIMIT + 64];
+	bool written;
 	int length;
 	int fd;
 
@@ -128,10 +162,10 @@ void runtime_log(const char *text)
 	fd = words.bytes != NULL ? open_log(find_log(&words)) : -1;
 	intake_free(&words);
 	if (fd < 0)
-		return;
-	(void)escape(text, escaped, sizeof(escaped));
+		return false;
+	escape(text, escaped, sizeof(escaped));
 	length = snprintf(line, sizeof(line), "{\"level\":\"error\",\"msg\":\"%s\"}\n", escaped);
-	if (write(fd, line, (size_t)length) != length)
-		(void)0;	/* the runtime's own message stands there anyway */
+	written = write(fd, line, (size_t)length) == length;
 	close(fd);
+	return written;
 }

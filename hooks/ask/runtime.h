@@ -3,12 +3,14 @@
 #ifndef SIFGATE_ASK_RUNTIME_H
 #define SIFGATE_ASK_RUNTIME_H
 
+#include <stdbool.h>
+
 /* Returns a descriptor that writes where the runtime's own standard error goes, never blocking, or -1 where that is not
  * to be had or is the same as ours. */
 int runtime_open_stderr(void);
 
-/* Appends an error to the file after `--log` in the runtime's command line, as one line of JSON; does nothing where
- * there is none, or where it could be a file that the runtime did not make. */
-void runtime_log(const char *text);
+/* Appends an error to the file after `--log` in the runtime's command line, as one line of JSON. Returns false
+ * where there is none, or where it could be a file that the runtime did not make. */
+bool runtime_log(const char *text);
 
 #endif

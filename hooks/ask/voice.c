@@ -21,16 +21,27 @@ static void print_to(int fd, const char *text)
 	}
 }
 
+/* Says it where the runtime's user reads; returns false where that place is not to be had. */
+static bool say_through_runtime(const char *text, bool refused)
+{
+	int terminal;
+
+	if (refused && runtime_log(text))
+		return true;
+	terminal = runtime_open_stderr();
+	if (terminal < 0)
+		return false;
+	print_to(terminal, text);
+	close(terminal);
+	return true;
+}
+
 void voice_say(enum voice voice, const char *text, bool refused)
 {
-	int terminal = voice == VOICE_RUNTIME ? runtime_open_stderr() : -1;
+	bool said = voice == VOICE_RUNTIME && say_through_runtime(text, refused);
 
-	if (terminal >= 0) {
-		print_to(terminal, text);
-		close(terminal);
-	}
-	if (terminal < 0 || refused)
+	if (!said)
 		terminal_print(text, strlen(text));
-	if (voice == VOICE_RUNTIME && refused)
-		runtime_log(text);
+	else if (refused)	/* for the runtime's own message, in which lines would be quoted */
+		terminal_print(text, strcspn(text, "\n"));
 }
