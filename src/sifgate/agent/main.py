@@ -13,9 +13,9 @@ import gc
 import os
 import resource
 import signal
-import socket
 import sys
 
+from sifgate.agent import notify
 from sifgate.agent.parses import SWITCH_INTERVAL
 from sifgate.agent.wiring import Agent, read_settings
 from sifgate.config import Places
@@ -42,11 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
     if agent.holder.problem:
         print(f"sifgate agent: policy not in force: {agent.holder.problem}", file=sys.stderr)  # noqa: T201 - the same
     print(f"sifgate agent listening on {agent.socket_path}", flush=True)  # noqa: T201 - who started it waits for this
-    _notify("READY=1")
+    notify.tell("READY=1")
+    notify.keep_awake(agent.loop.later, notify.patience())
     try:
         agent.loop.run()
     finally:
-        _notify("STOPPING=1")
+        notify.tell("STOPPING=1")
         agent.close()
     return 0
 
@@ -77,7 +78,7 @@ def _handle_signals(agent: Agent) -> None:
         agent.loop.stop()
 
     def again(_number: int, _frame: object) -> None:
-        _notify("RELOADING=1")
+        notify.tell("RELOADING=1")
         agent.loop.soon(lambda: _reload(agent))
 
     signal.signal(signal.SIGTERM, end)
@@ -92,18 +93,9 @@ def _reload(agent: Agent) -> None:
         problem = promise.result()
         if problem:
             print(f"sifgate agent: kept the last good policy: {problem}", file=sys.stderr, flush=True)  # noqa: T201 - the service's log
-        _notify("READY=1")
+        notify.tell("READY=1")
 
     promise.waiter = over
-
-
-def _notify(state: str) -> None:
-    """Tell systemd (sd_notify(3)), where it listens."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier:
-        notifier.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
 
 
 if __name__ == "__main__":

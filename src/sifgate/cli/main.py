@@ -44,6 +44,7 @@ VERBS = (
     Verb("scan", "list every vulnerability that is known in an image"),
     Verb("explain", "show the audit record behind the reference of a notice"),
     Verb("policy", "check a policy file, or install it"),
+    Verb("reload", "have the agent read policy and settings anew"),
     Verb("audit", "follow or search the record of decisions"),
     Verb("up", "start engine, server and agent on this machine", extra="engine"),
     Verb("down", "stop what `sifgate up` started", extra="engine"),
