@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from testbed.errors import TestbedError
@@ -33,6 +34,18 @@ def plugins(root: Path) -> None:
         shutil.copy(_compiled(series, root.parent), target / "sifgate.so")
 
 
+def fake_pyxis(series: str) -> Callable[[Path], None]:
+    """Return what installs a SPANK plugin for `series` that has pyxis' name and option, and does nothing with it."""
+
+    def prepare(root: Path) -> None:
+        target = root / SPANKDIR / series / "pyxis.so"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        words = ("cc", "-shared", "-fPIC", "-isystem", str(obtain_headers(series)), "-o", str(target))
+        _run([*words, str(Path(__file__).with_name("fake_pyxis.c"))])
+
+    return prepare
+
+
 def _compiled(series: str, work: Path) -> Path:
     """Return the plugin for a series of Slurm, compiled below `work`."""
     out = work / f"plugin-{series}"
@@ -56,9 +69,11 @@ def programs(root: Path) -> None:
 
 
 def _make(directory: str, *words: str) -> None:
-    done = subprocess.run(
-        ["make", "-s", "-C", str(REPOSITORY / directory), *words], capture_output=True, text=True, check=False
-    )
+    _run(["make", "-s", "-C", str(REPOSITORY / directory), *words])
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(list(command), capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise TestbedError(f"make -C {directory} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise TestbedError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     sys.stderr.write(done.stderr)
