@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "posture.h"
 
+#include "foreign.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -31,7 +33,7 @@ static void distrust(struct posture *posture, const char *format, ...)
 /* Only root, or who runs this (tests), may own it; nobody else may write it. A sticky directory keeps others out. */
 static bool is_safe(const struct stat *status)
 {
-	if (status->st_uid != 0 && status->st_uid != geteuid())
+	if (status->st_uid != geteuid() && !foreign_may_be_root(status->st_uid))
 		return false;
 	if (S_ISDIR(status->st_mode) && (status->st_mode & S_ISVTX) != 0)
 		return true;

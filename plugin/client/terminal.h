@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/* Writes text and a newline, control characters as '?'. */
+/* Writes text and a newline, control characters as '?'. A reader that is gone or stuck loses it; nobody is held. */
 void terminal_print(const char *text, size_t length);
 
 /* Writes the first line of a notice with this node's name in it: for the nodes of a step beside the first. */

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "child.h"
+
+#include "link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GRACE_MS 3000	/* Slurm gives 30 s, mpirun less */
+#define STRAYS_MAX 64	/* children that this process had before, and those that a pull leaves */
+
+static const int endings[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU};
+
+/* Signals that would end this process are waited for instead; those that are ignored or blocked stay so. */
+static void take_signals(struct child *child)
+{
+	const struct sigaction plain = {.sa_handler = SIG_DFL};
+	struct sigaction action;
+
+	(void)sigprocmask(SIG_BLOCK, NULL, &child->mask);
+	(void)sigemptyset(&child->awaited);
+	(void)sigaddset(&child->awaited, SIGCHLD);
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		if (sigaction(endings[i], NULL, &action) == 0 && action.sa_handler == SIG_DFL &&
+		    sigismember(&child->mask, endings[i]) == 0)
+			(void)sigaddset(&child->awaited, endings[i]);
+	}
+	(void)sigaction(SIGCHLD, &plain, &child->chld);
+	(void)sigprocmask(SIG_BLOCK, &child->awaited, NULL);
+}
+
+static void give_signals_back(const struct child *child)
+{
+	(void)sigaction(SIGCHLD, &child->chld, NULL);
+	(void)sigprocmask(SIG_SETMASK, &child->mask, NULL);
+}
+
+/* Fills `children` with the ids of this process' children; returns how many. */
+static size_t list_children(pid_t *children)
+{
+	char path[64];
+	size_t count = 0;
+	FILE *list;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	list = fopen(path, "re");
+	while (list != NULL && count < STRAYS_MAX && fscanf(list, "%d", &children[count]) == 1)
+		count++;
+	if (list != NULL)
+		(void)fclose(list);
+	return count;
+}
+
+/* Ends what the program left, which is ours now; never what was here before. */
+static void end_strays(const pid_t *before, size_t known)
+{
+	pid_t children[STRAYS_MAX];
+	bool found = true;
+
+	for (int round = 0; found && round < STRAYS_MAX; round++) {
+		size_t count = list_children(children);
+
+		found = false;
+		for (size_t i = 0; i < count; i++) {
+			bool is_old = false;
+
+			for (size_t old = 0; old < known; old++)
+				is_old = is_old || before[old] == children[i];
+			if (is_old)
+				continue;
+			found = true;
+			(void)kill(children[i], SIGKILL);
+			(void)waitpid(children[i], NULL, 0);
+		}
+	}
+}
+
+__attribute__((noreturn))
+static void become(const struct child *child, pid_t parent, const char *program, const char *const *words,
+		   char *const *environment, int keeps_input)
+{
+	int null = keeps_input ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+	give_signals_back(child);
+	if (null >= 0)
+		(void)dup2(null, STDIN_FILENO);
+	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	execve(program, (char *const *)(uintptr_t)words, environment);
+	_exit(127);
+}
+
+/* Waits for the child's end; who is told to end passes that on, once gently. */
+static void wait_for(pid_t process, struct child *child)
+{
+	int64_t killing = 0;
+
+	while (waitpid(process, &child->status, WNOHANG) == 0) {
+		const struct timespec look = {.tv_nsec = 200000000L};
+		siginfo_t information;
+		int got = sigtimedwait(&child->awaited, &information, child->told != 0 ? &look : NULL);
+
+		if (got > 0 && got != SIGCHLD && child->told == 0) {
+			child->told = got;
+			killing = link_now_ms() + GRACE_MS;
+			if (information.si_code != SI_KERNEL)	/* a terminal has told the child as well */
+				(void)kill(process, SIGINT);
+		}
+		if (child->told != 0 && link_now_ms() > killing)
+			(void)kill(process, SIGKILL);
+	}
+}
+
+void child_run(struct child *child, const char *program, const char *const *words, char *const *environment,
+	       int keeps_input)
+{
+	pid_t before[STRAYS_MAX];
+	size_t known = list_children(before);
+	int was_subreaper = 0;
+	pid_t parent = getpid();
+	pid_t process;
+
+	child->status = -1;
+	child->told = 0;
+	(void)prctl(PR_GET_CHILD_SUBREAPER, &was_subreaper);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	take_signals(child);
+	process = fork();
+	if (process == 0)
+		become(child, parent, program, words, environment, keeps_input);
+	if (process > 0) {
+		wait_for(process, child);
+		if (child->told != 0)
+			end_strays(before, known);
+	}
+	(void)prctl(PR_SET_CHILD_SUBREAPER, was_subreaper);
+}
+
+void child_finish(const struct child *child)
+{
+	give_signals_back(child);
+	if (child->told != 0)
+		(void)raise(child->told);
+}
