@@ -73,10 +73,8 @@ def test_image_of_an_option_is_no_word() -> None:
     assert words_of("true", SLURM_CONTAINER="/b") == [0]
 
 
-WORDS = st.sampled_from(
-    "apptainer exec run -B /a --nv env A=b bash -c : mpirun -n 2 instance start oci --bundle x.sif docker://d --".split()
-    + ["apptainer exec y.sif", "timeout"]
-)
+TYPED = "apptainer exec run -B /a --nv env A=b bash -c : mpirun -n 2 instance start oci --bundle x.sif -- docker://d"
+WORDS = st.sampled_from([*TYPED.split(), "apptainer exec y.sif", "timeout"])
 
 
 @given(st.lists(WORDS, max_size=12))
