@@ -228,7 +228,7 @@ void desk_keep_time(struct desk *desk)
 		}
 	}
 	if (now - desk->pulsed_ms >= PULSE_MS)
-		pulse(desk, 0);
+		desk_pulse(desk, 0);
 }
 
 /* The kernel refuses an open for which it has no descriptor: there are always some left. */
