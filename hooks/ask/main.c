@@ -2,14 +2,15 @@
 /* sifgate-ask: asks the agent of this node on behalf of a program that can only call another one. */
 #include "modes.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 static const struct {
 	const char *name;
 	int (*mode)(const struct caller *caller);
-} modes[] = {{"oci", mode_oci}, {"enroot", mode_enroot}, {"submit", mode_submit}, {"run", mode_run}};
+} modes[] = {
+	{"oci", mode_oci}, {"notice", mode_notice}, {"enroot", mode_enroot}, {"run", mode_run}, {"submit", mode_submit},
+};
 
 static int usage(const char *problem)
 {
@@ -17,8 +18,9 @@ static int usage(const char *problem)
 		      "sifgate-ask: %s\n"
 		      "usage: sifgate-ask [--socket PATH] [--posture PATH] MODE\n"
 		      "  oci                          the state of a container on standard input, as an OCI runtime gives it\n"
+		      "  notice                       the warning of this container's creation, at its start\n"
 		      "  enroot                       in a hook of Enroot\n"
-		      "  run --rootfs DIR [--job N] [--step N] [--rank N] -- RUNTIME...\n"
+		      "  run --bundle DIR | --rootfs PATH [--job N] [--step N] [--rank N] -- RUNTIME WORDS\n"
 		      "  submit [--deadline MS] [--cwd DIR] [--uid N --gid N] [--script FILE|-] [-- COMMAND...]\n",
 		      problem);
 	return EXIT_USAGE;
@@ -38,11 +40,8 @@ int main(int argc, char **argv)
 	facts_read(&options, &facts);
 	posture_read(options.posture, &posture);
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-		if (strcmp(modes[i].name, options.mode) == 0) {
-			if (modes[i].mode != mode_run)	/* which hands its signals on */
-				(void)signal(SIGPIPE, SIG_IGN);
+		if (strcmp(modes[i].name, options.mode) == 0)
 			return modes[i].mode(&caller);
-		}
 	}
 	return usage("unknown mode");
 }

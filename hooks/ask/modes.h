@@ -20,6 +20,7 @@ struct caller {
 };
 
 int mode_oci(const struct caller *caller);	/* an OCI runtime's hook: its state on standard input */
+int mode_notice(const struct caller *caller);	/* the same at its start: says what was kept at its creation */
 int mode_enroot(const struct caller *caller);	/* a hook of Enroot: its variables */
 int mode_run(const struct caller *caller);	/* before a runtime that this becomes: `RunTimeRun` of Slurm's oci.conf */
 int mode_submit(const struct caller *caller);	/* before a job exists: never waits */

@@ -16,7 +16,7 @@ static const struct {
 	{"--uid", offsetof(struct options, uid)}, {"--gid", offsetof(struct options, gid)},
 	{"--job", offsetof(struct options, job)}, {"--step", offsetof(struct options, step)},
 	{"--rank", offsetof(struct options, rank)}, {"--script", offsetof(struct options, script)},
-	{"--rootfs", offsetof(struct options, rootfs)},
+	{"--rootfs", offsetof(struct options, rootfs)}, {"--bundle", offsetof(struct options, bundle)},
 };
 
 static const char **place_of(struct options *options, const char *word)

@@ -22,6 +22,7 @@ struct options {
 	const char *rank;
 	const char *script;
 	const char *rootfs;
+	const char *bundle;
 	char **words;		/* after `--`; ends with NULL, may be empty */
 	const char *problem;	/* what is wrong with the command line; NULL: nothing */
 };

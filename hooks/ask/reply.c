@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "reply.h"
 
+#include "journal.h"
+
 #include "opener.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <syslog.h>
 #include <unistd.h>
 
 /* One short line is enough from the other ranks of a parallel program: rank 0 says all of it. */
-static void say(const struct question *question, const char *text, bool refused)
+static void say(const struct question *question, enum saying saying, const char *text)
 {
 	char line[512];
 
 	if (question->facts->rank == 0) {
-		voice_say(question->voice, text, refused);
-	} else if (refused) {
+		voice_say(question->voice, saying, text);
+	} else if (saying == SAYING_REFUSAL) {
 		(void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\n"), text);
-		voice_say(question->voice, line, refused);
+		voice_say(question->voice, saying, line);
 	}
 }
 
@@ -37,7 +38,7 @@ static void say_posture(const struct question *question, bool refused, const cha
 			       "  do     try again later%s%s",
 			       refused ? "refused" : "not checked", failure, contact[0] != '\0' ? ", or ask " : "",
 			       contact);
-	say(question, text, refused);
+	say(question, refused ? SAYING_REFUSAL : SAYING_WARNING, text);
 }
 
 static enum reply obey_posture(const struct question *question, const char *failure)
@@ -45,10 +46,9 @@ static enum reply obey_posture(const struct question *question, const char *fail
 	const struct posture *posture = question->posture;
 	enum action action = question->starts_container ? posture->agent_unreachable : ACTION_ALLOW;
 
-	openlog("sifgate-ask", LOG_PID, LOG_AUTH);
-	syslog(LOG_WARNING, "%s: uid %u job %u: action \"%s\" without an answer: %s%s%s", question->options->mode,
-	       (unsigned)getuid(), question->facts->job, action_word(action), failure,
-	       posture->problem[0] != '\0' ? "; default posture: " : "", posture->problem);
+	journal_write("%s: uid %u job %u: action \"%s\" without an answer: %s%s%s", question->options->mode,
+		      (unsigned)getuid(), question->facts->job, action_word(action), failure,
+		      posture->problem[0] != '\0' ? "; default posture: " : "", posture->problem);
 	if (action >= ACTION_WARN)
 		say_posture(question, action == ACTION_BLOCK, failure);
 	return action == ACTION_BLOCK ? REPLY_UNDECIDED : REPLY_GO;
@@ -59,7 +59,7 @@ static enum reply obey_answer(const struct question *question, const struct answ
 	bool refused = answer->action == ACTION_BLOCK;
 
 	if (answer->notice != NULL && (refused || !answer->quiet))
-		say(question, answer->notice, refused);
+		say(question, refused ? SAYING_REFUSAL : SAYING_WARNING, answer->notice);
 	return refused ? REPLY_REFUSED : REPLY_GO;
 }
 
@@ -70,12 +70,12 @@ static void show_progress(void *context, struct wire_text text)
 	const struct question *question = context;
 	char line[256];
 
-	if (shown || question->facts->rank != 0)
+	if (shown)
 		return;
 	shown = true;
 	(void)snprintf(line, sizeof(line), "%.*s", (int)(text.length < sizeof(line) ? text.length : sizeof(line) - 1),
 		       text.bytes);
-	voice_say(question->voice, line, false);
+	say(question, SAYING_PROGRESS, line);
 }
 
 static int open_image(void *context, const char *path, const char *cwd)

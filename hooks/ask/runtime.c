@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime.h"
 
+#include "journal.h"
+
 #include "intake.h"
+#include "json.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -15,7 +18,7 @@
 
 #define CMDLINE_LIMIT (64u << 10)
 #define LOG_LIMIT (1 << 20)		/* of a log that is appended to */
-#define ERROR_LIMIT 4096u		/* bytes of JSON */
+#define ERROR_LIMIT 6144u		/* bytes of JSON */
 #define FILE_WAIT_MS 1000u
 
 /* Reads a file of the runtime's directory in /proc, words ended with NUL as they are. */
@@ -134,27 +137,22 @@ static int open_log(const char *path)
 	return -1;
 }
 
-/* Writes `text` as a JSON string without its quotes; what does not fit is left out. Bytes that are no ASCII become '?'. */
-static void escape(const char *text, char *json, size_t size)
-{
-	size_t length = 0;
-
-	for (; *text != '\0' && length + 2 < size; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '\n' || c == '"' || c == '\\')
-			json[length++] = '\\';
-		json[length++] = c == '\n' ? 'n' : c < 0x20 || c >= 0x7f ? '?' : (char)c;
-	}
-	json[length] = '\0';
-}
-
-bool runtime_log(const char *text)
+bool runtime_has_engine(void)
 {
 	struct intake words;
+	bool found;
+
+	read_proc("cmdline", CMDLINE_LIMIT, &words);
+	found = words.bytes != NULL && find_log(&words) != NULL;
+	intake_free(&words);
+	return found;
+}
+
+void runtime_log(const char *text)
+{
 	char escaped[ERROR_LIMIT];
 	char line[ERROR_LIMIT + 64];
-	bool written;
+	struct intake words;
 	int length;
 	int fd;
 
@@ -162,10 +160,10 @@ bool runtime_log(const char *text)
 	fd = words.bytes != NULL ? open_log(find_log(&words)) : -1;
 	intake_free(&words);
 	if (fd < 0)
-		return false;
-	escape(text, escaped, sizeof(escaped));
+		return;
+	json_escape(text, escaped, sizeof(escaped));
 	length = snprintf(line, sizeof(line), "{\"level\":\"error\",\"msg\":\"%s\"}\n", escaped);
-	written = write(fd, line, (size_t)length) == length;
+	if (write(fd, line, (size_t)length) != length)
+		journal_write("the log of the container's runtime takes no text");
 	close(fd);
-	return written;
 }

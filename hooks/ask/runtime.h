@@ -9,8 +9,11 @@
  * to be had or is the same as ours. */
 int runtime_open_stderr(void);
 
-/* Appends an error to the file after `--log` in the runtime's command line, as one line of JSON. Returns false
- * where there is none, or where it could be a file that the runtime did not make. */
-bool runtime_log(const char *text);
+/* Returns whether the runtime was told to write its errors to a log: an engine started it, no user. */
+bool runtime_has_engine(void);
+
+/* Appends an error to the log, as one line of JSON; does nothing where there is none, or where it could be a file that
+ * the runtime did not make. */
+void runtime_log(const char *text);
 
 #endif

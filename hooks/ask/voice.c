@@ -3,9 +3,11 @@
 
 #include "terminal.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "kept.h"
 #include "runtime.h"
 
 /* Prints to `fd` what is said, as everywhere: through standard error, control characters made harmless. */
@@ -21,13 +23,15 @@ static void print_to(int fd, const char *text)
 	}
 }
 
-/* Says it where the runtime's user reads; returns false where that place is not to be had. */
-static bool say_through_runtime(const char *text, bool refused)
+/* Says it where the user reads; returns false where that place is not to be had. */
+static bool say_through_runtime(enum saying saying, const char *text)
 {
 	int terminal;
 
-	if (refused && runtime_log(text))
-		return true;
+	if (saying != SAYING_REFUSAL && runtime_has_engine())
+		return saying == SAYING_PROGRESS || kept_write(text);
+	if (saying == SAYING_REFUSAL)
+		runtime_log(text);
 	terminal = runtime_open_stderr();
 	if (terminal < 0)
 		return false;
@@ -36,12 +40,28 @@ static bool say_through_runtime(const char *text, bool refused)
 	return true;
 }
 
-void voice_say(enum voice voice, const char *text, bool refused)
+void voice_say(enum voice voice, enum saying saying, const char *text)
 {
-	bool said = voice == VOICE_RUNTIME && say_through_runtime(text, refused);
+	bool said = voice == VOICE_RUNTIME && say_through_runtime(saying, text);
 
 	if (!said)
 		terminal_print(text, strlen(text));
-	else if (refused)	/* for the runtime's own message, in which lines would be quoted */
+	else if (saying == SAYING_REFUSAL)	/* for the runtime's own message, in which lines would be quoted */
 		terminal_print(text, strcspn(text, "\n"));
+}
+
+void voice_say_kept(void)
+{
+	char text[KEPT_LIMIT];
+	int terminal;
+
+	if (!kept_take(text))
+		return;
+	terminal = runtime_open_stderr();
+	if (terminal >= 0) {
+		print_to(terminal, text);
+		close(terminal);
+	} else {
+		terminal_print(text, strlen(text));
+	}
 }
