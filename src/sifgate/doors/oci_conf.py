@@ -2,8 +2,8 @@
 """Slurm's `oci.conf`: `sifgate-ask run` before the runtime that `--container` starts; pure.
 
 slurmstepd runs the line as the user, by a shell, with the bundle's copy in its spool directory as `%b`. It does not
-quote what it puts in: `%r`, the root file system of a user's config.json, may hold any character, so it is used only where
-the runtime reads no bundle. Slurm reads the file again for each step.
+quote what it puts in: `%r`, the root file system of a user's config.json, may hold any character, so it is used
+only where the runtime reads no bundle. Slurm reads the file again for each step.
 """
 
 from __future__ import annotations
