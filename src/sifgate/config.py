@@ -84,9 +84,9 @@ class ServerSettings(msgspec.Struct, frozen=True):
 class Shares(msgspec.Struct, frozen=True):
     """What one user may cost the node and the site; checked before work starts."""
 
-    asks_per_second: int = 200
+    asks_per_second: int = 500
     """Asks of a peer that is not root; past them the agent answers later, not less."""
-    connections: int = 64
+    connections: int = 256
     """Open conversations of a peer that is not root."""
     cold_scans: int = 2
     """Images of one user read at the same time; others wait their turn."""

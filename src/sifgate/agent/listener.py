@@ -18,12 +18,14 @@ from sifgate import fsguard, wire
 from sifgate.agent.loop import Loop
 from sifgate.agent.parses import Parses
 from sifgate.agent.peer import Peer, peer_of
-from sifgate.agent.session import Session, Verb
+from sifgate.agent.session import Session, Verb, hang_up
 from sifgate.errors import ConfigError
 
 BACKLOG = 4096
 ACCEPTS = 256
 """Connections taken in one turn, so that those already talking are heard in between."""
+ROOTS_PART = 8
+"""Users fill all but this part of the room: whatever many of them do together, root's shims are heard."""
 SWEEP_EVERY = 0.5
 LONGEST_PATH = 107
 """Bytes of a socket's path: sun_path has 108, one of them for its NUL (unix(7))."""
@@ -142,12 +144,14 @@ class Listener:
                 self.turned_away += 1
                 with contextlib.suppress(OSError):
                     connection.send(_BUSY, _socket.MSG_DONTWAIT)
-                connection.close()
+                hang_up(connection)
 
     def _has_room(self, peer: Peer) -> bool:
-        if len(self._sessions) >= self._total:
-            return False
-        return peer.uid == 0 or self._by_user[peer.uid] < self._per_user
+        """Return whether one more conversation is held: the last eighth of the room is for the doors that bind."""
+        if peer.uid == 0:
+            return len(self._sessions) < self._total
+        room = self._total - self._total // ROOTS_PART
+        return len(self._sessions) < room and self._by_user[peer.uid] < self._per_user
 
     def _welcome(self, connection: _socket.socket, peer: Peer) -> None:
         session = Session(connection, peer, self._verb_of, self._parses, self._gone)

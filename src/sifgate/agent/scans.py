@@ -28,7 +28,7 @@ from sifgate.agent.inspect import Inspection, Inspector
 from sifgate.agent.judge import Verdicts
 from sifgate.agent.loop import Loop
 from sifgate.agent.memo import Memo, is_young
-from sifgate.agent.remote import Fetched, Missing, Rejected, Remote, Scanning, Unchanged
+from sifgate.agent.remote import WAIT_LIMIT, Fetched, Missing, Rejected, Remote, Scanning, Unchanged
 from sifgate.agent.shares import FairShares
 from sifgate.agent.turns import Promise
 from sifgate.errors import ClairUnavailable, ServerUnreachable
@@ -258,9 +258,8 @@ class Scans:
     def _ask_server(self, fingerprint: str, inspection: Inspection | None, scan: Scan) -> Footing | None:
         end = time.monotonic() + SCAN_LIMIT
         uploads = 0
-        wait = 0.0
         while not self.stopping.is_set() and time.monotonic() < end:
-            found = self.remote.verdict(fingerprint, wait=wait)
+            found = self.remote.verdict(fingerprint, wait=WAIT_LIMIT)
             match found:
                 case Fetched():
                     return self._store(found).footing
@@ -273,7 +272,6 @@ class Scans:
                         return refusal
                 case Scanning() | Unchanged():
                     pass
-            wait = 30.0
         return Footing(state=ScanState.PENDING, detail="the server has not finished", fingerprint=fingerprint)
 
     def _upload(self, inspection: Inspection, scan: Scan, uploads: int) -> Footing | None:

@@ -8,6 +8,7 @@ the signs of life, and knows nothing of images or policy.
 from __future__ import annotations
 
 import _socket
+import contextlib
 import errno
 import os
 import time
@@ -250,7 +251,7 @@ class Session:
             return
         self.closed = True
         self._close(self)
-        self._connection.close()
+        hang_up(self._connection)
         wire.close_all(self.descriptors)
         self.descriptors = []
         if self._opening is not None:
@@ -269,6 +270,19 @@ class Session:
         code = error.code if isinstance(error, SifgateError) else "internal"
         text = str(error) if isinstance(error, SifgateError) else f"{type(error).__name__}: {error}"
         self.refuse(code, text)
+
+
+def hang_up(connection: _socket.socket) -> None:
+    """Close a connection whose peer is to read what was said last.
+
+    A socket that is closed before it was read out gives the peer ECONNRESET in place of that (unix(7), since a message
+    of his is lost); so nothing more is taken, and what has arrived is thrown away.
+    """
+    with contextlib.suppress(OSError):
+        connection.shutdown(_socket.SHUT_RD)
+        while connection.recv(1, _socket.MSG_DONTWAIT):
+            pass
+    connection.close()
 
 
 def _bytes(text: str) -> bytes:

@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,6 +176,45 @@ def test_ten_thousand_connections_are_bounded(start: Start) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     eventually(lambda: agent.agent.listener.open == 0)
     assert agent.query("status")["connections"]["turned_away"] >= 9000
+
+
+@pytest.mark.root
+def test_peer_that_is_turned_away_hears_so_whatever_it_has_sent(start: Start) -> None:
+    """A question that nobody reads must not turn `busy` into a reset connection, which would be the shim's posture."""
+    agent = start(agent=AgentSettings(connections=16))
+    held = [connect(agent) for _ in range(16)]
+    try:
+        eventually(lambda: agent.agent.listener.open == 16)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with connection, Path("/dev/null").open("rb") as null:
+            agent.agent.loop.soon(
+                lambda: time.sleep(0.2)
+            )  # so that the questions lie there before it accepts
+            connection.settimeout(10)
+            connection.connect(str(agent.agent.socket_path))
+            for _ in range(5):
+                wire.send(connection, wire.encode("ask", [("path", b"/x")]), (null.fileno(),))
+            assert answer(connection).text("code") == "busy"
+    finally:
+        for each in held:
+            each.close()
+
+
+def test_users_leave_the_last_of_the_room_to_root(start: Start) -> None:
+    """However many users there are, and however many conversations they hold, root's shims are heard."""
+    listener = start(agent=AgentSettings(connections=16)).agent.listener
+    assert listener._has_room(Peer(1, 1000, 1000))
+    path = listener._listening.getsockname()
+    held = []
+    for _ in range(14):
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection.connect(path)
+        held.append(connection)
+    eventually(lambda: listener.open == 14)
+    assert not listener._has_room(Peer(1, 1000, 1000))
+    assert listener._has_room(Peer(1, 0, 0))
+    for connection in held:
+        connection.close()
 
 
 def test_users_share_of_connections_leaves_room_for_root(agent: RunningAgent) -> None:
