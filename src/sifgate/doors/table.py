@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from sifgate.doors.door import Door
 from sifgate.errors import ConfigError
 
-MODULES: dict[str, str] = {}
+MODULES: dict[str, str] = {
+    "wrapper": "wrapper",
+}
 """Each door's word (`sifgate WORD install`) and the module of `sifgate.doors` whose `DOOR` it is; order: as a launch
 meets them."""
 
