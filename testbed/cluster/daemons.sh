@@ -18,14 +18,17 @@ useradd --create-home --uid 2001 --groups lab --shell /bin/bash alice || exit 1
 useradd --create-home --uid 2002 --shell /bin/bash bob || exit 1
 runuser -u munge -- /usr/sbin/munged || exit 1
 /usr/sbin/slurmctld -i </dev/null || exit 1
+configless=
+[ ! -e /usr/local/lib/testbed/configless ] || configless=tb
 for node in /nodes/*/; do
 	name=$(basename "$node")
 	mkdir -p "/var/spool/slurmd.$name"
 	# Namespaces per node: each has its host name, its own agent and its own posture under the production paths.
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	unshare --mount --uts --propagation private /bin/sh -c '
-		hostname "$1" && mkdir -p /var/lib/private-tmp && mount -t tmpfs tmpfs /var/lib/private-tmp && mount --bind "/nodes/$1/run" /run/sifgate && mount --bind "/nodes/$1/etc" /etc/sifgate &&
-		exec /usr/sbin/slurmd -D -N "$1"' slurmd "$name" </dev/null >"/var/log/slurm/slurmd.$name.out" 2>&1 &
+		hostname "$1" && mkdir -p /var/lib/private-tmp && mount -t tmpfs tmpfs /var/lib/private-tmp && mount --bind "/nodes/$1/run" /run/sifgate && mount --bind "/nodes/$1/etc" /etc/sifgate || exit 1
+		[ -z "$2" ] || mount -t tmpfs tmpfs /etc/slurm || exit 1
+		exec /usr/sbin/slurmd -D -N "$1" ${2:+--conf-server "$2"}' slurmd "$name" "$configless" </dev/null >"/var/log/slurm/slurmd.$name.out" 2>&1 &
 done
 echo started
 cat >/dev/null

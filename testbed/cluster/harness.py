@@ -77,11 +77,13 @@ class Cluster:
         prepare: Sequence[Callable[[Path], None]] = (),
         binds: Mapping[str, Path] | None = None,
         one_cpu: bool = False,
+        configless: bool = False,
     ) -> None:
         """Remember the shape: `settings` are lines of slurm.conf, `prepare` fill the root before the daemons start.
 
         `one_cpu` is for job_container/tmpfs: Linux 6.18 numbers namespaces per CPU and refuses (EINVAL) to bind-mount
         one whose number is lower than that of its creator, which a job on another CPU than slurmd's may get.
+        `configless`: nodes have an empty /etc/slurm of their own, and slurmd fetches its files from slurmctld.
         """
         self.names = tuple(nodes)
         self.series = series
@@ -91,6 +93,7 @@ class Cluster:
         self._prepare = prepare
         self._binds = dict(binds or {})
         self._pin = ("taskset", "-c", str(min(os.sched_getaffinity(0)))) if one_cpu else ()
+        self._configless = configless
         self._process: subprocess.Popen[str] | None = None
         self._init = 0
         self.work = Path()
@@ -130,6 +133,22 @@ class Cluster:
         """Return the directory whose `etc` and `run` are /etc/sifgate and /run/sifgate where users submit."""
         return self.work / "login"
 
+    @property
+    def tree(self) -> Path:
+        """Return the running cluster's root as the host sees it, for what works on trees; no node's own mounts."""
+        return Path("/proc") / str(self._init) / "root"
+
+    def node_tree(self, name: str) -> Path:
+        """Return the same with the mounts of one node: the root of its slurmd."""
+        (pid,) = self.run("root", ["cat", f"/run/slurm/slurmd.{name}.pid"]).stdout.split()
+        namespace = (Path("/proc") / str(self._init) / "ns/pid").readlink()
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                ids = (entry / "status").read_text().partition("NSpid:")[2].partition("\n")[0].split()
+                if ids[-1:] == [pid] and (entry / "ns/pid").readlink() == namespace:
+                    return entry / "root"
+        raise TestbedError(f"no slurmd of {name} (pid {pid} in the cluster)")
+
     def _lay_out(self) -> None:
         for name in ("upper", "overlay", "root", "scratch", "binds"):
             (self.work / name).mkdir()
@@ -147,6 +166,8 @@ class Cluster:
         library = self.root / "usr/local/lib/testbed"
         library.mkdir(parents=True)
         shutil.copy(HERE / "daemons.sh", library)
+        if self._configless:
+            (library / "configless").touch()
         for prepare in self._prepare:
             prepare(self.root)
 
