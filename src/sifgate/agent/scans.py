@@ -235,12 +235,22 @@ class Scans:
             footing = self._from_server(known, None, scan)
             if footing is not None:
                 return footing
-        if not self._shares.new_images.take(scan.launch.requester.uid):
+        uid = scan.launch.requester.uid
+        regular = identify(scan.descriptor).regular
+        if regular and not self._shares.new_images.take(uid):
             return Footing(state=ScanState.PENDING, detail=_OVER_SHARE)
         with self._inspector.inspect(scan.descriptor) as inspection:
             if inspection.footing is not None:
                 return inspection.footing
-            return self._from_server(inspection.extraction.fingerprint, inspection, scan) or _UNREADABLE
+            fingerprint = inspection.extraction.fingerprint
+            # A directory is read at each launch, so only what it holds tells whether the node has seen it before.
+            if (
+                not regular
+                and self.cache.recall(fingerprint) is None
+                and not self._shares.new_images.take(uid)
+            ):
+                return Footing(state=ScanState.PENDING, detail=_OVER_SHARE, fingerprint=fingerprint)
+            return self._from_server(fingerprint, inspection, scan) or _UNREADABLE
 
     def _from_server(self, fingerprint: str, inspection: Inspection | None, scan: Scan) -> Footing | None:
         """Return the cached or the server's answer; None: the layer is wanted and there is no inspection yet."""

@@ -200,6 +200,16 @@ def test_peer_that_is_turned_away_hears_so_whatever_it_has_sent(start: Start) ->
             each.close()
 
 
+@pytest.mark.root
+def test_known_directory_costs_no_share_of_new_images(start: Start, tmp_path: Path) -> None:
+    """A container's root directory is read at each start; only what the node has never seen is counted."""
+    agent = start(agent=AgentSettings(shares=Shares(new_images_per_hour=1)))
+    (tmp_path / "box").mkdir()
+    assert [agent.action(tmp_path / "box") for _ in range(4)] == ["allow"] * 4
+    assert agent.worker.runs == 4
+    assert agent.action(settled_file(tmp_path / "x.sif", b"x")) == "log"
+
+
 def test_users_leave_the_last_of_the_room_to_root(start: Start) -> None:
     """However many users there are, and however many conversations they hold, root's shims are heard."""
     listener = start(agent=AgentSettings(connections=16)).agent.listener
