@@ -31,7 +31,10 @@ func launchOf(common *config.Common, engine *apptainer.EngineConfig, image strin
 	verb, rest := verbOf(payload)
 	if engine.GetInstance() {
 		words = append(words, "instance")
-		verb, rest = "start", append([]string{common.ContainerID}, rest...)
+		rest = append([]string{common.ContainerID}, rest...)
+		if verb != "run" {
+			verb = "start"
+		}
 	}
 	words = append(append(words, verb), flagsOf(engine)...)
 	launch := gate.Launch{
@@ -54,7 +57,7 @@ func verbOf(payload []string) (string, []string) {
 	}
 	if verb, found := strings.CutPrefix(payload[0], actions); found {
 		switch verb {
-		case "exec", "run", "shell", "test":
+		case "exec", "run", "shell", "start", "test":
 			return verb, payload[1:]
 		}
 	}

@@ -33,7 +33,7 @@ const (
 var manifest = pluginapi.Manifest{
 	Name:        "sifgate",
 	Author:      "the sifgate project",
-	Version:     "1",
+	Version:     version,
 	Description: "Refuses or warns about images with known vulnerabilities, as this site's policy says",
 }
 
