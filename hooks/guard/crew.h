@@ -3,7 +3,7 @@
 #ifndef SIFGATE_GUARD_CREW_H
 #define SIFGATE_GUARD_CREW_H
 
-#include "features.h"
+#include "abilities.h"
 
 struct crew {
 	int control;		/* to the responder; -1: nobody works */

@@ -181,12 +181,13 @@ static void read_root(struct event_case *launch, const char *config, char *root,
 	free(json);
 }
 
-/* runc executes itself for its container with the words of the first, in the root's directory: what those words mean
- * is to be seen at the first. */
-static void take_first(struct event_case *launch)
+/* runc executes itself for its container, and the child shows the words of the first: which lies in its bundle by then.
+ * Returns whether this is such a child, and puts the first in its place. */
+static bool take_first(struct event_case *launch)
 {
 	struct process parent;
 	struct process child = launch->process;
+	bool is_child = false;
 	bool same;
 
 	do {
@@ -195,8 +196,10 @@ static void take_first(struct event_case *launch)
 		same = same && runs_event(launch) && words_bundle(&parent.arguments, &(struct bundle){0});
 		process_close(same ? &child : &parent);
 		child = same ? parent : child;
+		is_child = is_child || same;
 	} while (same && child.parent > 1);
 	launch->process = child;
+	return is_child;
 }
 
 static bool find_bundle_image(struct event_case *launch)
@@ -208,8 +211,8 @@ static bool find_bundle_image(struct event_case *launch)
 
 	if (!runs_event(launch) || !words_bundle(&launch->process.arguments, &bundle))
 		return false;
-	take_first(launch);
-	(void)words_bundle(&launch->process.arguments, &bundle);
+	if (take_first(launch))
+		bundle = (struct bundle){0};	/* and where it is now says more than its words */
 	if (bundle.directory == NULL || bundle.directory[0] == '\0')
 		bundle.directory = ".";
 	length = bundle.config != NULL ? snprintf(config, sizeof(config), "%s", bundle.config) :

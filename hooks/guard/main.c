@@ -7,7 +7,7 @@
  *             └─ scout       finds what is to be marked
  */
 #include "config.h"
-#include "features.h"
+#include "abilities.h"
 #include "scout.h"
 #include "watchdog.h"
 

@@ -3,7 +3,7 @@
 #ifndef SIFGATE_GUARD_MARKS_H
 #define SIFGATE_GUARD_MARKS_H
 
-#include "features.h"
+#include "abilities.h"
 #include "message.h"
 
 #define MARKS_KNOWN 256u

@@ -6,7 +6,7 @@
 #ifndef SIFGATE_GUARD_RESPONDER_H
 #define SIFGATE_GUARD_RESPONDER_H
 
-#include "features.h"
+#include "abilities.h"
 
 struct staff {
 	int control;		/* to the watchdog */

@@ -7,7 +7,7 @@
 #define SIFGATE_GUARD_SCOUT_H
 
 #include "config.h"
-#include "features.h"
+#include "abilities.h"
 
 /* Sends finds until the other side is gone. Never returns. */
 _Noreturn void scout_run(const struct config *config, const struct features *features, int socket);

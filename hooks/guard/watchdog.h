@@ -6,7 +6,7 @@
 #ifndef SIFGATE_GUARD_WATCHDOG_H
 #define SIFGATE_GUARD_WATCHDOG_H
 
-#include "features.h"
+#include "abilities.h"
 
 /* Watches until it is told to end (SIGTERM, SIGINT). Returns the exit status. */
 int watchdog_run(const struct config *config, const struct features *features);

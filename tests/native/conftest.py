@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.fakes.asking import Asking, compile_ask
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Driver = Callable[..., str]
@@ -39,3 +41,30 @@ def driver(driver_program: Path) -> Driver:
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ask_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return sifgate-ask, compiled with sanitizers; everybody may run it."""
+    out = tmp_path_factory.mktemp("ask")
+    program = compile_ask(out)
+    for parent in (out, *out.parents):
+        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o055)
+    return program
+
+
+@pytest.fixture
+def asking(ask_program: Path, tmp_path: Path) -> Asking:
+    """Return sifgate-ask with a socket and a posture in a directory that everybody may enter."""
+    tmp_path.chmod(0o755)
+    return Asking(ask_program, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def guard_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the guard, linked as packages link it."""
+    out = tmp_path_factory.mktemp("guard")
+    words = ["make", "-s", "-C", str(REPOSITORY / "hooks"), f"OUT={out}", f"{out}/sifgate-guard"]
+    subprocess.run(words, check=True)
+    return out / "sifgate-guard"

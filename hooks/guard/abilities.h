@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What this kernel can do of what the guard uses, found out by trying it in a mount namespace of its own. */
-#ifndef SIFGATE_GUARD_FEATURES_H
-#define SIFGATE_GUARD_FEATURES_H
+#ifndef SIFGATE_GUARD_ABILITIES_H
+#define SIFGATE_GUARD_ABILITIES_H
 
 #include "config.h"
 

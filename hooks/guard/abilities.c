@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "features.h"
+#include "abilities.h"
 
 #include <errno.h>
 #include <fcntl.h>
