@@ -10,7 +10,13 @@ from sifgate.doors.door import Door
 from sifgate.errors import ConfigError
 
 MODULES: dict[str, str] = {
+    "spank": "spank",
+    "submit": "submit",
+    "prolog": "prolog",
+    "spank": "spank",
     "wrapper": "wrapper",
+    "oci-hook": "oci",
+    "enroot-hook": "enroot",
 }
 """Each door's word (`sifgate WORD install`) and the module of `sifgate.doors` whose `DOOR` it is; order: as a launch
 meets them."""

@@ -161,3 +161,17 @@ def test_a_root_that_reads_as_the_hosts_is_not_the_hosts() -> None:
     assert doors.checked(Path("/usr")) == Path("/usr")
     with pytest.raises(ConfigError, match="no such directory"):
         doors.checked(Path("/nowhere/at/all"))
+
+
+@pytest.mark.parametrize("verb", [verb for verb in main.VERBS if verb.door], ids=lambda verb: verb.name)
+def test_the_menu_says_of_a_door_what_it_says_itself(verb: main.Verb, tmp_path: Path) -> None:
+    """The menu imports no door, so its words are a copy; a door of that name is there and looks at any tree."""
+    door = table.find(verb.name)
+    assert (door.name, door.summary) == (verb.name, verb.help)
+    assert not door.state(tmp_path).present
+    assert door.remove(tmp_path) == []
+
+
+def test_every_door_of_the_table_is_a_verb() -> None:
+    """`disable` knows exactly the doors that can be put in place."""
+    assert list(table.MODULES) == [verb.name for verb in main.VERBS if verb.door]
