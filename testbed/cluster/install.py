@@ -34,6 +34,18 @@ def plugins(root: Path) -> None:
         shutil.copy(_compiled(series, root.parent), target / "sifgate.so")
 
 
+def submission(root: Path) -> None:
+    """Install what Slurm's Lua plugins need to ask: sifgate-ask, and the files of etc/slurm where packages put them."""
+    out = root.parent / "programs"
+    _make("hooks", f"OUT={out}", str(out / "sifgate-ask"))
+    target, share = root / LIBEXEC, root / "usr/share/sifgate/slurm"
+    for directory in (target, share):
+        directory.mkdir(parents=True, exist_ok=True)
+    shutil.copy(out / "sifgate-ask", target / "sifgate-ask")
+    for file in (REPOSITORY / "etc/slurm").glob("*.lua"):
+        shutil.copy(file, share / file.name)
+
+
 def fake_pyxis(series: str) -> Callable[[Path], None]:
     """Return what installs a SPANK plugin for `series` that has pyxis' name and option, and does nothing with it."""
 

@@ -118,6 +118,16 @@ def find(tree: Path) -> Slurm | None:
     return Slurm(tree, srun, slurmd, etc, _series(version), version)
 
 
+def has_daemon(tree: Path) -> bool:
+    """Return whether jobs of Slurm run here."""
+    return _program(tree, "slurmd") is not None
+
+
+def has_client(tree: Path) -> bool:
+    """Return whether jobs of Slurm are submitted here."""
+    return _program(tree, "srun") is not None
+
+
 def configuration(tree: Path) -> Path:
     """Return the directory of slurm.conf, as it is inside the tree; /etc/slurm where there is none yet."""
     named = os.environ.get("SLURM_CONF", "") if tree == Path("/") else ""
