@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
+from sifgate.agent.loop import Loop
 from sifgate.agent.parses import Parses
+from sifgate.agent.podman import Vouched, vouched
 from sifgate.agent.reads import Reads
 from sifgate.agent.request import Asker, launch_of
 from sifgate.agent.session import Session
@@ -26,21 +28,28 @@ _QUICK = 32 << 10
 class Bundles:
     """Reads what OCI hooks send; used from the loop only."""
 
-    def __init__(self, reads: Reads, parses: Parses) -> None:
+    def __init__(self, loop: Loop, reads: Reads, parses: Parses) -> None:
+        self._loop = loop
         self._reads = reads
         self._parses = parses
 
-    async def launch(self, session: Session, message: Message, asker: Asker) -> LaunchEvent:
-        """Return the container's start; `UNKNOWN` where state and bundle do not tell from what."""
+    async def launch(
+        self, session: Session, message: Message, asker: Asker
+    ) -> tuple[LaunchEvent, Vouched | None]:
+        """Return the container's start (`UNKNOWN` where nothing tells from what), and what vouches for its image."""
         data = message.first("state")
         state = oci.read_state(data) if len(data) <= _QUICK else None
         if len(data) > _QUICK:
             state = await self._parses.of(asker.requester.uid, lambda: oci.read_state(data))
         config = await self._config(session, state, asker) if state is not None else None
         event = launch_of(message, asker, oci.sighting(state, config))
-        if state is not None and state.name and not event.name:
-            event = msgspec.structs.replace(event, name=state.name)
-        return event
+        if state is None:
+            return event, None
+        voucher = None
+        if session.peer.uid == 0:
+            voucher = await self._loop.offload(lambda: vouched(state), quick=True)
+        name = event.name or state.name or (voucher.name if voucher else "")
+        return msgspec.structs.replace(event, name=name), voucher
 
     async def _config(self, session: Session, state: oci.State, asker: Asker) -> oci.Config | None:
         """Return what the bundle's `config.json` says; None where it cannot be had."""

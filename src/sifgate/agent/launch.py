@@ -18,6 +18,7 @@ from sifgate.agent.loop import Loop
 from sifgate.agent.once import Meeting, Once
 from sifgate.agent.parses import Parses
 from sifgate.agent.peer import NameCache, job_of
+from sifgate.agent.podman import Vouched
 from sifgate.agent.process import Process, process_of
 from sifgate.agent.request import QUICK_BYTES, Asker, asker_of, launches_of, pid_of, uid_of
 from sifgate.agent.scans import Scans
@@ -113,8 +114,10 @@ class Launches:
     async def _answer(self, session: Session, message: wire.Message, *, patient: bool) -> None:
         asker = await self.asker(session, message)
         launches: tuple[LaunchEvent, ...]
+        voucher: Vouched | None = None
         if message.first("state"):
-            launches = (await self._bundles.launch(session, message, asker),)
+            launch, voucher = await self._bundles.launch(session, message, asker)
+            launches = (launch,)
         else:
             launches = await self.launches(message, asker)
         if not launches:
@@ -123,9 +126,10 @@ class Launches:
         patient = patient and asker.door is not Door.SUBMIT
         starts = patient and asker.door in LAUNCHING
         meeting, audience = self._met(message, session, asker) if starts else (None, None)
+        images = Patience(session, self._scans, voucher)
         ports = Ports(
             shim=session,
-            images=Patience(session, self._scans),
+            images=images,
             judge=self._judge,
             passes=meeting or Unlimited(),
             steps=self._steps if starts else Alone(),
@@ -138,6 +142,7 @@ class Launches:
             session.identity = None
             left = end + session.pulled - time.monotonic()
             reviewed = await review(launch, ports, patience=max(0.0, left))
+            images.learn(reviewed.footing)
             found.append(self._settle(session, reviewed, meeting, outcome))
             if reviewed.decision.action is Action.BLOCK:
                 break
@@ -181,13 +186,16 @@ class Launches:
 class Patience:
     """The port `Images` of one conversation: tells the user that there is something to wait for."""
 
-    def __init__(self, session: Session, scans: Scans) -> None:
+    def __init__(self, session: Session, scans: Scans, voucher: Vouched | None = None) -> None:
         self._session = session
         self._scans = scans
+        self._voucher = voucher
 
     def recall(self, descriptor: int) -> Footing | None:
         """See `Images.recall`."""
-        return self._scans.recall(descriptor, self._session.identity)
+        name = self._name
+        known = self._scans.recall_image(name) if name else None
+        return known or self._scans.recall(descriptor, self._session.identity)
 
     def find_out(self, descriptor: int, launch: LaunchEvent, patience: float) -> Promise[Footing]:
         """See `Images.find_out`; says so once it takes longer than a moment."""
@@ -195,6 +203,20 @@ class Patience:
         if patience > 0 and not promise.done:
             self._session.wait(waiting(launch, patience))
         return promise
+
+    def learn(self, footing: Footing) -> None:
+        """Remember what was found out under the name that root's storage vouches for."""
+        name = self._name
+        if name and footing.fingerprint and self._scans.memo.of_image(name) is None:
+            self._scans.memo.keep_image(name, footing.fingerprint)
+
+    @property
+    def _name(self) -> tuple[str, ...]:
+        """Return the name, if the shim has opened the very directory that it is vouched for."""
+        voucher, identity = self._voucher, self._session.identity
+        if voucher is None or identity is None:
+            return ()
+        return voucher.key if (identity.device, identity.inode) == (voucher.device, voucher.inode) else ()
 
 
 class Unlimited:

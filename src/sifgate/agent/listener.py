@@ -123,6 +123,10 @@ class Listener:
         """Conversations right now."""
         return len(self._sessions)
 
+    def rest(self) -> None:
+        """Accept no more: whoever connects from now on waits in the socket for the next agent."""
+        self._loop.ignore(self._listening.fileno())
+
     def close(self) -> None:
         """Accept no more, and hang up on everybody."""
         self._loop.forget(self._listening.fileno())

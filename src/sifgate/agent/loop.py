@@ -54,6 +54,11 @@ class Loop:
         """Watch the descriptor no longer; the caller closes it, which takes it out of the kernel's set too."""
         self._handlers.pop(descriptor, None)
 
+    def ignore(self, descriptor: int) -> None:
+        """Watch the descriptor no longer though it stays open, here or in another process."""
+        self.forget(descriptor)
+        self._epoll.unregister(descriptor)
+
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         """Call once, in `seconds`; there is no cancelling: what is called looks whether it still matters."""
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), call))

@@ -14,12 +14,18 @@ import os
 import resource
 import signal
 import sys
+import time
 
 from sifgate.agent import notify
+from sifgate.agent.listener import handed_over
 from sifgate.agent.parses import SWITCH_INTERVAL
 from sifgate.agent.wiring import Agent, read_settings
 from sifgate.config import Places
 from sifgate.errors import ConfigError
+
+LAST_WORDS = 0.7
+"""Seconds for open conversations at SIGTERM where systemd keeps the socket; a shim waits 2 s for its first answer."""
+_LOOK = 0.02
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -74,8 +80,15 @@ def _prepare_process() -> None:
 
 
 def _handle_signals(agent: Agent) -> None:
+    ending: list[float] = []
+
     def end(_number: int, _frame: object) -> None:
-        agent.loop.stop()
+        if ending or not handed_over():
+            agent.loop.stop()
+            return
+        ending.append(time.monotonic() + LAST_WORDS)
+        agent.loop.soon(agent.listener.rest)
+        agent.loop.soon(lambda: _finish(agent, ending[0]))
 
     def again(_number: int, _frame: object) -> None:
         notify.tell("RELOADING=1")
@@ -84,6 +97,14 @@ def _handle_signals(agent: Agent) -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGHUP, again)
+
+
+def _finish(agent: Agent, end: float) -> None:
+    """Let open conversations come to their end, for a moment; new ones queue in systemd's socket for the next agent."""
+    if not agent.listener.open or time.monotonic() > end:
+        agent.loop.stop()
+    else:
+        agent.loop.later(_LOOK, lambda: _finish(agent, end))
 
 
 def _reload(agent: Agent) -> None:

@@ -25,6 +25,8 @@ from sifgate.agent.mounts import Mounts, Trait
 
 YOUNG_LOCAL_NS = 2_000_000_000
 YOUNG_NETWORK_NS = 10_000_000_000
+IMAGE_LIFE = 86_400.0
+"""Seconds that the name of an image in root's storage is believed."""
 LIMIT = 20_000
 """Files remembered; the least recently used go first."""
 
@@ -96,6 +98,15 @@ class Memo:
             self.forget(key)
             return None
         return held[0]
+
+    def of_image(self, name: tuple[str, ...]) -> str | None:
+        """Return the fingerprint of an image that root's own storage knows under this name; None: unknown."""
+        held = self._known.get((*name, self._slim_version))
+        return held[0] if held is not None and time.time() <= held[1] and isinstance(held[0], str) else None
+
+    def keep_image(self, name: tuple[str, ...], fingerprint: str) -> None:
+        """Remember what an image is that cannot change under its name, unless root himself goes into his storage."""
+        self.restore((*name, self._slim_version), fingerprint, time.time() + IMAGE_LIFE)
 
     def keep(self, reading: Reading, content: Content, life: float) -> tuple[Key, float] | None:
         """Remember what was read; return key and end of life as kept (for the disk), None where nothing was."""

@@ -105,6 +105,11 @@ class Scans:
             return known
         return None if known is None else self._current(known)
 
+    def recall_image(self, name: tuple[str, ...]) -> Footing | None:
+        """Return what is known of an image by its name in root's storage."""
+        known = self.memo.of_image(name)
+        return None if known is None else self._current(known)
+
     def find_out(self, descriptor: int, launch: LaunchEvent, patience: float) -> Promise[Footing]:
         """See `Images.find_out`."""
         promise: Promise[Footing] = Promise()

@@ -139,7 +139,7 @@ class Agent:
             names=names,
             jobs=Jobs(own.squeue),
             parses=parses,
-            bundles=Bundles(Reads(self.loop), parses),
+            bundles=Bundles(self.loop, Reads(self.loop), parses),
             deadline=own.deadline,
         )
         self.verbs = self._verbs(names)
