@@ -59,6 +59,12 @@ void judged_pulled(struct judged *judged, unsigned word, const char *path, int i
 	judged->pulled = !judged->kept ? strdup(path) : name_of(fcntl(image, F_DUPFD, LOWEST));
 }
 
+/* The agent names a file in full; the word may be relative, so they are compared by their last part. */
+static bool is_named_by(const char *path, const char *word)
+{
+	return path != NULL && strcmp(basename(path), basename(word)) == 0;
+}
+
 void judged_apply(struct judged *judged, const struct launch *launch, unsigned word)
 {
 	if (judged->word != 0) {
@@ -69,7 +75,7 @@ void judged_apply(struct judged *judged, const struct launch *launch, unsigned w
 	for (unsigned i = judged->count; word != 0 && word < launch->count && i-- > 0;) {
 		char *name;
 
-		if (judged->opened[i].path == NULL || strcmp(judged->opened[i].path, launch->words[word]) != 0)
+		if (!is_named_by(judged->opened[i].path, launch->words[word]))
 			continue;
 		name = name_of(judged->opened[i].image);
 		if (name != NULL)
