@@ -49,6 +49,8 @@ VERBS = (
     Verb("up", "start engine, server and agent on this machine", extra="engine"),
     Verb("down", "stop what `sifgate up` started", extra="engine"),
     Verb("status", "show each part's version, state and age of its data"),
+    Verb("submit", "jobs of Slurm as they are submitted: told what their launch would meet", door=True),
+    Verb("prolog", "jobs of Slurm: the image they declared is scanned before their first step", door=True),
     Verb("spank", "steps of Slurm, and what srun, sbatch and salloc say at submission", door=True),
     Verb("wrapper", "launches of Apptainer and SingularityCE, however they are started", door=True),
     Verb("oci-hook", "containers of Podman, Buildah, crun and runc, and of Slurm's --container", door=True),

@@ -10,7 +10,6 @@ from sifgate.doors.door import Door
 from sifgate.errors import ConfigError
 
 MODULES: dict[str, str] = {
-    "spank": "spank",
     "submit": "submit",
     "prolog": "prolog",
     "spank": "spank",
