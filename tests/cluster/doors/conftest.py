@@ -10,8 +10,11 @@ import pytest
 from testbed.cluster import Cluster, install
 from testbed.cluster import gate as gates
 from testbed.images import obtain_image
+from testbed.rootfs import obtain_tree
 
 IMAGES = {"kev": "bullseye-kev.sif", "clean": "trixie.sif", "unsupported": "centos-7-runs.sif"}
+TREES = {"kev-tree": "bullseye-kev", "clean-tree": "trixie"}
+"""The trees that the first two images are made of, read-only in /images too."""
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +25,7 @@ def site() -> Iterator[Cluster]:
     /images/unsupported/centos-7-runs.sif is warned about. The gate's root is `site.node_root("d1")`.
     """
     images = {role: obtain_image(name).parent for role, name in IMAGES.items()}
+    images |= {role: obtain_tree(name) for role, name in TREES.items()}
     prepare = [install.plugin, install.hooks, install.programs]
     with (
         Cluster(nodes=("d1",), plugstack="required sifgate.so\n", prepare=prepare, binds=images) as running,
