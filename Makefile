@@ -43,7 +43,7 @@ HOT     := src/sifgate/client.py src/sifgate/wire.py src/sifgate/errors.py $(wil
 SCRIPTS  = $$(find .ci etc hooks plugin requirements testbed tests src -type f -size -200k -exec \
 	awk 'FNR == 1 && /^\#!(\/bin\/sh|\/bin\/bash|\/usr\/bin\/env bash)/ { print FILENAME }' {} +)
 
-lint: venv  ## ruff, mypy, import-linter, shellcheck, vermin, gcc with warnings as errors
+lint: venv  ## ruff, mypy, import-linter, shellcheck, vermin, gcc with warnings as errors, go vet, staticcheck
 	@status=0; say() { printf '\033[1m%s\033[0m\n' "$$1"; }; \
 	say "ruff check"; $(BIN)/ruff check --quiet . || status=1; \
 	say "ruff format"; $(BIN)/ruff format --check --quiet . || status=1; \
@@ -52,6 +52,7 @@ lint: venv  ## ruff, mypy, import-linter, shellcheck, vermin, gcc with warnings 
 	say "shellcheck"; $(BIN)/shellcheck -x $(SCRIPTS) || status=1; \
 	say "vermin"; $(BIN)/vermin -q -t=3.9- --violations --no-tips $(HOT) || status=1; \
 	say "C"; $(BIN)/python -m testbed warnings || status=1; \
+	say "Go"; $(BIN)/python -m testbed golang || status=1; \
 	exit $$status
 
 format: venv  ## let ruff format and fix what it can

@@ -9,8 +9,10 @@ import sys
 
 import psutil
 
+from testbed.apptainer import obtain_apptainer
 from testbed.cache import cache_root
 from testbed.errors import MissingPackages, TestbedError
+from testbed.golang import check_go
 from testbed.headers import SUITE_OF, obtain_headers
 from testbed.images import image_names, obtain_image
 from testbed.licences import rewrite
@@ -40,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     verbs.add_parser("licences", help="renew the table of dependencies in THIRD_PARTY.md")
     verbs.add_parser("warnings", help="compile the C sources with all warnings as errors")
+    verbs.add_parser("golang", help="gofmt, go vet and staticcheck on the Go sources")
+    verbs.add_parser("apptainer", help="print the path of the layer with an Apptainer that loads plugins")
     suites = verbs.add_parser("suites", help="run all tests, quick ones and patient ones side by side")
     suites.add_argument("option", nargs="*", help="options of pytest, after --")
     verbs.add_parser("list", help="print what can be asked for")
@@ -76,6 +80,10 @@ def _run(arguments: argparse.Namespace) -> int:
             rewrite()
         case "suites":
             return run_suites(arguments.option)
+        case "golang":
+            return check_go()
+        case "apptainer":
+            print(obtain_apptainer())
         case "warnings":
             return check_warnings()
         case _:

@@ -13,13 +13,12 @@ The source is taken without Debian's patches: they rename imports to what Debian
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import subprocess
 from pathlib import Path
 
 from testbed.cache import key_of, obtain
-from testbed.errors import NeedsRoot, TestbedError
+from testbed.errors import NeedsRoot
+from testbed.golang import go_root, go_version
 from testbed.headers import download
 from testbed.packages import find_program, require
 from testbed.rootfs import TREES, obtain_tree
@@ -42,30 +41,6 @@ def obtain_apptainer() -> Path:
     require("go", "dpkg-source", "unshare")
     key = key_of(RECIPE, SUITE, TREES["node"].key, go_version(), *FLAVOURS.values())
     return obtain("apptainer", "source", key, _build) / "layer"
-
-
-def go_version() -> str:
-    """Return the version of the host's Go, "go1.26.8": a plugin must be compiled by the very Go of its runtime."""
-    found = re.search(r"\bgo\d\S*", _go("version"))
-    if found is None:
-        raise TestbedError("`go version` says no version")
-    return found[0]
-
-
-def go_root() -> Path:
-    """Return where the host's Go lies."""
-    return Path(_go("env", "GOROOT").strip())
-
-
-def _go(*words: str) -> str:
-    program = find_program("go")
-    if program is None:
-        raise TestbedError("this host has no Go")
-    environment = os.environ | {"GOTOOLCHAIN": "local"}
-    done = subprocess.run([program, *words], env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise TestbedError(f"go {' '.join(words)} ended with {done.returncode}: {done.stderr}")
-    return done.stdout
 
 
 def _build(work: Path) -> None:

@@ -72,7 +72,7 @@ func TestTheStatusOfTheChildSurvives(t *testing.T) {
 func TestASignalIsForwardedAndItsEndIsSeen(t *testing.T) {
 	decided := make(chan error, 1)
 	decided <- nil
-	over, _, signals := watch(t, "sleep 60", NewBarrier(), decided, true)
+	over, _, signals := watch(t, "exec sleep 60", NewBarrier(), decided, true)
 	signals <- syscall.SIGURG
 	signals <- syscall.SIGTERM
 	if found := await(t, over); found.err != nil || found.status.Signal() != syscall.SIGTERM {
@@ -92,7 +92,7 @@ func TestWithoutPropagationTheChildIsLeftAlone(t *testing.T) {
 
 func TestARefusalEndsTheChildAndKeepsTheBarrierClosed(t *testing.T) {
 	barrier, decided, refusal := NewBarrier(), make(chan error, 1), errors.New("no")
-	over, pid, _ := watch(t, "sleep 60", barrier, decided, true)
+	over, pid, _ := watch(t, "exec sleep 60", barrier, decided, true)
 	decided <- refusal
 	if found := await(t, over); !errors.Is(found.err, refusal) {
 		t.Fatalf("%+v", found)
@@ -104,7 +104,7 @@ func TestARefusalEndsTheChildAndKeepsTheBarrierClosed(t *testing.T) {
 
 func TestCreationWaitsForTheDecision(t *testing.T) {
 	barrier, decided := NewBarrier(), make(chan error, 1)
-	over, pid, _ := watch(t, "sleep 60", barrier, decided, true)
+	over, pid, _ := watch(t, "exec sleep 60", barrier, decided, true)
 	passed := make(chan struct{})
 	go func() {
 		barrier.Wait()
@@ -127,7 +127,7 @@ func TestCreationWaitsForTheDecision(t *testing.T) {
 
 func TestAChildThatEndsBeforeTheDecisionEndsTheWatch(t *testing.T) {
 	barrier := NewBarrier()
-	over, _, signals := watch(t, "sleep 60", barrier, make(chan error), true)
+	over, _, signals := watch(t, "exec sleep 60", barrier, make(chan error), true)
 	signals <- syscall.SIGINT // Ctrl-C while the image is scanned
 	if found := await(t, over); found.err != nil || found.status.Signal() != syscall.SIGINT || isOpen(barrier) {
 		t.Fatalf("%+v", found)
