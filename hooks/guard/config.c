@@ -142,6 +142,18 @@ static bool take_level(struct config *config, const char *value)
 	return true;
 }
 
+/* Drops a list, the defaults with it, so that the lines that follow are all there is. */
+static bool forget(struct config *config, const char *value)
+{
+	if (strcmp(value, "targets") == 0)
+		config->target_count = 0;
+	else if (strcmp(value, "allow") == 0)
+		config->allowed_count = 0;
+	else
+		return false;
+	return true;
+}
+
 static bool take(struct config *config, const char *key, char *value)
 {
 	static const char *const kinds[] = {
@@ -169,6 +181,8 @@ static bool take(struct config *config, const char *key, char *value)
 	}
 	if (strcmp(key, "level") == 0)
 		return take_level(config, value);
+	if (strcmp(key, "forget") == 0)
+		return forget(config, value);
 	if (strcmp(key, "socket") == 0)
 		return take_text(value, config->socket, sizeof(config->socket));
 	if (strcmp(key, "posture") == 0)

@@ -16,6 +16,7 @@
 #define PULSE_MS 200
 #define RESERVE 256u		/* descriptors for everything but the pending opens */
 #define TRIES_MAX 2u		/* askers that may die of one open */
+#define LINES_EACH 100u		/* of what happens often, one line of so many */
 #define LEAST_LEFT_MS 300	/* below that it is not worth asking */
 
 void desk_pulse(struct desk *desk, uint32_t kill_asker)
@@ -116,21 +117,30 @@ void desk_dispatch(struct desk *desk)
 	}
 }
 
-/* Keeps an open waiting for an asker. */
+/* Answers an open for which there is no room, as a late one: a user who fills the table gains nothing. */
+static void turn_away(struct desk *desk, int group, const struct fanotify_event_metadata *event, uid_t uid)
+{
+	bool allow = budget_take(&desk->budget, uid, link_now_ms());
+
+	if (desk->pulse.overflow++ % LINES_EACH == 0)
+		journal_line(WEIGHT_WARNING, "gap: uid %u pid %d was %s without a decision: %zu opens wait already", uid,
+			     event->pid, allow ? "allowed" : "refused", desk->table.count);
+	desk_answer(group, event->fd, !allow);
+}
+
 void desk_wait(struct desk *desk, int group, const struct fanotify_event_metadata *event, int process, enum kind kind)
 {
-	struct pending *pending = table_add(&desk->table);
+	struct pending *pending;
 	bool root;
 	uid_t uid = 0;
+	bool alive = process_user(event->pid, &uid, &root) == 0;
 
-	if (process_user(event->pid, &uid, &root) != 0 || pending == NULL) {
-		if (pending != NULL)
-			table_remove(&desk->table, pending);
-		desk->pulse.overflow += pending == NULL;
-		if (pending == NULL && desk->pulse.overflow % 100 == 1)
-			journal_line(WEIGHT_WARNING, "gap: allowed without a decision: %zu opens wait already",
-				     desk->table.count);
-		desk_answer(group, event->fd, pending == NULL && !budget_take(&desk->budget, uid, link_now_ms()));
+	pending = alive ? table_add(&desk->table) : NULL;
+	if (pending == NULL) {
+		if (alive)
+			turn_away(desk, group, event, uid);
+		else
+			desk_answer(group, event->fd, false);	/* nobody is left to run anything */
 		if (process >= 0)
 			close(process);
 		return;

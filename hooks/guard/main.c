@@ -28,7 +28,8 @@ static const char usage[] =
 	"  --without FEATURE   do as on a kernel that lacks it (first column of --probe)\n"
 	"  --probe             show what this kernel can do and what would be marked, and end\n"
 	"keys: level (runtime, image), filesystem DIR [TEST-FILE], deadline_ms, watchdog_ms, askers, late_budget,\n"
-	"  late_window_s, flush_s, allow PROGRAM [WORD…], starter, witness, mounter, oci, tree, socket, posture, state\n"
+	"  late_window_s, flush_s, allow PROGRAM [WORD…], starter, witness, mounter, oci, forget (targets, allow), tree,\n"
+	"  socket, posture, state\n"
 	"exit: 0 ended by a signal, 2 usage or configuration, 3 declined: this kernel or these rights are not enough\n";
 
 struct choice {

@@ -41,7 +41,7 @@ static int open_terminal(const struct process *process)
 
 void screen_print(const struct process *process, const char *text)
 {
-	char line[2 * TEXT_LIMIT + 2];
+	char line[TEXT_LIMIT + 1];
 	size_t length = 0;
 	int fd = open_terminal(process);
 
@@ -50,14 +50,10 @@ void screen_print(const struct process *process, const char *text)
 	for (size_t i = 0; text[i] != '\0' && i < TEXT_LIMIT; i++) {
 		unsigned char byte = (unsigned char)text[i];
 
-		if (byte == '\n')
-			line[length++] = '\r';	/* the program may have made its terminal raw */
 		line[length++] = (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f ? '?' : text[i];
 	}
-	if (length > 0 && line[length - 1] != '\n') {
-		line[length++] = '\r';
+	if (length > 0 && line[length - 1] != '\n')
 		line[length++] = '\n';
-	}
 	(void)!write(fd, line, length);
 	close(fd);
 }

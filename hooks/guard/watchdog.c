@@ -62,15 +62,19 @@ static void take_pulse(struct watchdog *watchdog)
 /* Returns why the crew has to be started again, NULL while it works. */
 static const char *failure(struct watchdog *watchdog)
 {
+	const char *why = NULL;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
 		if (pid == watchdog->crew.responder)
-			return "the responder has ended";
-		if (pid == watchdog->crew.scout)
-			return "the scout has ended";
-		crew_replace_asker(&watchdog->crew, watchdog->config, pid);
+			why = "the responder has ended";
+		else if (pid == watchdog->crew.scout)
+			why = why == NULL ? "the scout has ended" : why;
+		else
+			crew_replace_asker(&watchdog->crew, watchdog->config, pid);
 	}
+	if (why != NULL)
+		return why;
 	if (link_now_ms() - watchdog->heard_ms > (int64_t)watchdog->config->watchdog_ms - LOOK_MS)
 		return "the responder was silent";
 	return NULL;
@@ -131,6 +135,7 @@ int watchdog_run(const struct config *config, const struct features *features)
 		int64_t began = link_now_ms();
 
 		watchdog.heard_ms = began;
+		watchdog.ready = false;
 		if (crew_start(&watchdog.crew, config, features))
 			goes_on = watch(&watchdog, signals, 0);
 		crew_end(&watchdog.crew);

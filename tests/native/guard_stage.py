@@ -84,7 +84,7 @@ class GuardStage:
                 f"state {self.state}",
                 f"posture {self.posture}",
             ),
-            *("deadline_ms 2500", "watchdog_ms 1000", "askers 4", *self.settings),
+            *("deadline_ms 2500", "watchdog_ms 1000", "askers 4", "forget targets", *self.settings),
         ]
         words = [part for line in ours for part in ("--set", line)]
         with self.log.open("ab") as log:

@@ -190,6 +190,13 @@ def test_a_line_that_means_nothing_is_refused(drive: Drive, line: str) -> None:
     assert ":2: " in drive("config", f"\n{line}\n".encode())
 
 
+def test_what_is_usual_can_be_dropped(drive: Drive) -> None:
+    """`forget targets` and `forget allow` leave what follows them."""
+    text = b"starter /a\nallow /a\nforget targets\nforget allow\nstarter /b\nallow /b\n"
+    assert drive("config", text).splitlines()[1:] == ["target 0 /b []", "allow /b []"]
+    assert drive("config", b"forget all\n").startswith("refused")
+
+
 def test_a_deadline_below_the_watchdogs_is_refused(drive: Drive) -> None:
     """Or a dead responder could keep an opener longer than promised."""
     assert "check deadline_ms must be" in drive("config", b"deadline_ms 3000\nwatchdog_ms 2000\n")

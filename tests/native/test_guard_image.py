@@ -22,9 +22,7 @@ pytestmark = [pytest.mark.native, pytest.mark.root]
 class MakeStage(Protocol):
     """What the fixture `stage` returns."""
 
-    def __call__(
-        self, script: Script, settings: Sequence[str] = (), flags: Sequence[str] = ()
-    ) -> GuardStage:
+    def __call__(self, script: Script, settings: Sequence[str] = (), flags: Sequence[str] = ()) -> GuardStage:
         """Start a guard."""
 
 
