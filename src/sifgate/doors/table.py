@@ -14,6 +14,7 @@ MODULES: dict[str, str] = {
     "prolog": "prolog",
     "spank": "spank",
     "wrapper": "wrapper",
+    "apptainer-plugin": "apptainer_plugin",
     "oci-hook": "oci",
     "enroot-hook": "enroot",
 }
