@@ -16,9 +16,9 @@ import struct
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from sifgate.agent.process import read_proc
 from sifgate.agent.turns import Promise
 from sifgate.model.launch import JobFacts
 
@@ -27,6 +27,7 @@ NAMES_LIFE = 300.0
 NAMES_LIMIT = 10_000
 _SO_PEERCRED = 17
 _CREDENTIALS = struct.Struct("=iII")
+_SLURM = "slurm"
 _CGROUP = re.compile(
     r"^\d+:[^:]*:"
     r"(?:/system\.slice/(?:[^/\n]+_)?slurmstepd\.scope|/slurm(?:_[^/\n]+)?/uid_\d+)"
@@ -55,13 +56,10 @@ def peer_of(connection: _socket.socket) -> Peer:
     return Peer(*_CREDENTIALS.unpack(connection.getsockopt(_socket.SOL_SOCKET, _SO_PEERCRED, 12)))
 
 
-def job_of(pid: int, proc: Path = Path("/proc")) -> JobFacts:
+def job_of(pid: int, proc: str = "/proc") -> JobFacts:
     """Return the Slurm job whose cgroup a process is in; no facts outside one."""
-    try:
-        text = (proc / str(pid) / "cgroup").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return JobFacts()
-    found = _CGROUP.search(text)
+    text = read_proc(f"{proc}/{pid}/cgroup").decode("utf-8", "replace")
+    found = _CGROUP.search(text) if _SLURM in text else None
     if found is None:
         return JobFacts()
     return JobFacts(job_id=int(found["job"]), step_id=int(found["step"]) if found["step"] else -1)

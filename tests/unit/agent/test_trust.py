@@ -309,7 +309,7 @@ def test_job_comes_from_a_cgroup_that_slurm_made(tmp_path: Path, cgroup: str, jo
     """Only Slurm's own place in the tree tells of a job; a name that a user gave his cgroup does not."""
     (tmp_path / "5").mkdir()
     (tmp_path / "5" / "cgroup").write_text(cgroup, encoding="ascii")
-    facts = job_of(5, tmp_path)
+    facts = job_of(5, str(tmp_path))
     assert (facts.job_id, facts.step_id) == (job, step)
 
 
