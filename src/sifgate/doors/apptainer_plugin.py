@@ -32,7 +32,7 @@ class ApptainerPlugin:
     """See `Door`."""
 
     name = NAME
-    summary = "the plugin for an Apptainer that was built from source"
+    summary = "launches of an Apptainer built from source, decided in its own starter"
 
     def options(self, parser: argparse.ArgumentParser) -> None:
         """See `Door.options`."""
