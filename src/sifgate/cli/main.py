@@ -53,7 +53,7 @@ VERBS = (
     Verb("prolog", "jobs of Slurm: the image they declared is scanned before their first step", door=True),
     Verb("spank", "steps of Slurm, and what srun, sbatch and salloc say at submission", door=True),
     Verb("wrapper", "launches of Apptainer and SingularityCE, however they are started", door=True),
-    Verb("apptainer-plugin", "launches of an Apptainer built from source, decided in its own starter", door=True),
+    Verb("apptainer-plugin", "launches of an Apptainer built from source, in its starter", door=True),
     Verb("oci-hook", "containers of Podman, Buildah, crun and runc, and of Slurm's --container", door=True),
     Verb("enroot-hook", "containers of Enroot, and so of Pyxis", door=True),
     Verb("doctor", "look at each door and all that it needs, with the remedy for what is wrong"),

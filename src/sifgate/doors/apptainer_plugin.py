@@ -32,7 +32,7 @@ class ApptainerPlugin:
     """See `Door`."""
 
     name = NAME
-    summary = "launches of an Apptainer built from source, decided in its own starter"
+    summary = "launches of an Apptainer built from source, in its starter"
 
     def options(self, parser: argparse.ArgumentParser) -> None:
         """See `Door.options`."""
