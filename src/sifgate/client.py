@@ -10,6 +10,7 @@ from __future__ import annotations
 import _socket
 import errno
 import os
+import sys
 import time
 
 from sifgate import wire
@@ -54,12 +55,29 @@ class Client:
         """Return the `decision` (or `answer`) to one question.
 
         `opener(path, cwd)` opens the image when the agent asks for it; `wait(text)` is told each progress line;
-        `deadline` bounds the whole conversation, in seconds.
+        `deadline` bounds the whole conversation, in seconds. An agent that is busy is asked again until then.
         """
         end = time.monotonic() + deadline
+        question = wire.encode(verb, fields)
+        while True:
+            try:
+                return self._converse(question, end, opener, wait)
+            except AgentRefused as refusal:
+                pause = 0.02 + 0.08 * os.urandom(1)[0] / 255
+                if refusal.code != "busy" or time.monotonic() + pause >= end:
+                    raise
+                time.sleep(pause)
+
+    def _converse(
+        self,
+        question: bytes,
+        end: float,
+        opener: Callable[[bytes, bytes], int],
+        wait: Callable[[str], None] | None,
+    ) -> wire.Message:
         connection = self._connect()
         try:
-            self._send(connection, wire.encode(verb, fields))
+            self._send(connection, question)
             while True:
                 message = self._next(connection, end)
                 if message.verb in ("decision", "answer"):
@@ -95,9 +113,13 @@ class Client:
         try:
             connection.settimeout(self.sign_of_life)
             connection.connect(self.path)
+            owner = _listener_uid(connection)
         except OSError as error:
             connection.close()
             raise _unreachable(self.path, error) from error
+        if owner not in (0, os.geteuid()) and not (owner == _OVERFLOW_UID and _ids_are_mapped()):
+            connection.close()
+            raise AgentUnreachable(f"{self.path}: uid {owner} listens there, who is not root", hint=_HINT)
         return connection
 
     def _send(self, connection: _socket.socket, data: bytes, descriptors: tuple[int, ...] = ()) -> None:
@@ -140,6 +162,19 @@ class Client:
             os.close(descriptor)
 
 
+def _listener_uid(connection: _socket.socket) -> int:
+    """Return who called listen(2); he decides, and is handed descriptors of the user's files."""
+    credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+    return int.from_bytes(credentials[4:8], sys.byteorder)
+
+
+def _ids_are_mapped() -> bool:
+    """Return whether this is a user namespace, from whose inside root may look like nobody (plugin/client/foreign.c)."""
+    with open("/proc/self/uid_map", "rb") as table:  # noqa: PTH123 - no pathlib on the hot path
+        return table.read(64).split() != [b"0", b"0", b"4294967295"]
+
+
+_OVERFLOW_UID = 65534
 _HINT = "is the agent running? `sifgate status` tells, `sifgate up` starts one on this machine"
 
 
