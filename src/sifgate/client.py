@@ -169,7 +169,7 @@ def _listener_uid(connection: _socket.socket) -> int:
 
 
 def _ids_are_mapped() -> bool:
-    """Return whether this is a user namespace, from whose inside root may look like nobody (plugin/client/foreign.c)."""
+    """Return whether this is a user namespace, where root may look like nobody (see plugin/client/foreign.c)."""
     with open("/proc/self/uid_map", "rb") as table:  # noqa: PTH123 - no pathlib on the hot path
         return table.read(64).split() != [b"0", b"0", b"4294967295"]
 

@@ -49,10 +49,13 @@ class ScriptedAgent:
     def __enter__(self) -> Self:
         self._listener.bind(str(self.path))
         self.path.chmod(0o666)
-        self._listener.listen(128)
+        self._listen()
         self._listener.settimeout(0.1)
         self._start(self._accept)
         return self
+
+    def _listen(self) -> None:
+        self._listener.listen(128)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
