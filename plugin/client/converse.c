@@ -240,8 +240,10 @@ static enum next ask_once(const struct conversation *conversation, const struct 
 	if (link < 0)
 		return fail(answer, "%.100s: %s", conversation->socket, strerror(-link));
 	sent = link_send(link, ask, -1);
-	next = sent == 0 ? hold(conversation, link, end, answer)
-			 : fail(answer, "cannot ask the agent: %s", strerror(-sent));
+	if (sent == 0 || sent == -EPIPE)	/* an agent that is busy says so and hangs up before it was asked */
+		next = hold(conversation, link, end, answer);
+	else
+		next = fail(answer, "cannot ask the agent: %s", strerror(-sent));
 	close(link);
 	return next;
 }

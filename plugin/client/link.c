@@ -136,6 +136,7 @@ int link_send(int link, const struct wire_writer *message, int descriptor)
 ssize_t link_receive(int link, char *packet, size_t size, int64_t until_ms)
 {
 	struct pollfd poll_link = {.fd = link, .events = POLLIN};
+	bool was_reset = false;
 
 	for (;;) {
 		int64_t left = until_ms - link_now_ms();
@@ -152,7 +153,9 @@ ssize_t link_receive(int link, char *packet, size_t size, int64_t until_ms)
 		got = recv(link, packet, size, MSG_DONTWAIT | MSG_TRUNC);
 		if (got >= 0)
 			return (size_t)got <= size ? got : -EMSGSIZE;
-		if (errno != EINTR && errno != EAGAIN)
+		if (errno == ECONNRESET && !was_reset)
+			was_reset = true;	/* our words were not read any more; what the other said before still waits */
+		else if (errno != EINTR && errno != EAGAIN)
 			return -errno;
 	}
 }

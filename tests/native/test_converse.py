@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import subprocess
 import time
@@ -280,3 +281,27 @@ def test_an_agent_that_stays_busy_is_given_up_at_the_deadline(tmp_path: Path, ta
     assert 0.5 < time.monotonic() - began < 2.5
     assert (said["decided"], said["failure"]) == ("0", "agent answered with an error: too many")
     assert len(agent.asked) > 3
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["at once", "with the question unread"])
+def test_an_agent_that_is_busy_before_it_was_asked_is_asked_again(
+    tmp_path: Path, driver_program: Path, *, reads: bool
+) -> None:
+    """It says so and hangs up on connecting: whether the question was on its way by then, or could not be sent."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        command = [str(driver_program), "converse", str(tmp_path / "s"), "5000", "arg=x"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+            for _ in range(5):
+                connection, _ = listener.accept()
+                if reads:
+                    select.select([connection], [], [], 5)
+                connection.send(BUSY)
+                connection.close()
+            connection, _ = listener.accept()
+            connection.recv(4096)
+            connection.send(wire.encode("decision", [("action", b"log")]))
+            output, _ = running.communicate(timeout=10)
+        connection.close()
+    assert "decided=1\naction=log\n" in output
