@@ -88,9 +88,13 @@ def test_bundle_that_never_answers_costs_its_user_a_moment(
     """A config.json on a file system that hangs is unresolved after a while; other launches wait for none of it."""
     monkeypatch.setattr(reads_module, "PATIENCE", 0.5)
     gate = threading.Event()
-    monkeypatch.setattr(
-        reads_module, "_whole", lambda descriptor, _limit: (gate.wait(20), os.close(descriptor))[1]
-    )
+
+    def hang(descriptor: int, limit: int) -> None:
+        del limit
+        gate.wait(20)
+        os.close(descriptor)
+
+    monkeypatch.setattr(reads_module, "_whole", hang)
     (root / "config.json").write_text('{"root": {"path": "rootfs"}}', encoding="utf-8")
     state = json.dumps({"ociVersion": "1.0.2", "id": "c1", "bundle": str(root)})
     try:
