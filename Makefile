@@ -9,7 +9,7 @@ PYTHON  ?= python3
 T       ?= tests
 PYTEST  ?=
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test bench plugin lint format lock cache clean
+.PHONY: help venv demo test bench plugin package lint format lock cache clean
 
 help:  ## print this menu
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,9 +38,16 @@ plugin: venv  ## build the SPANK plugin for this host's Slurm headers (SLURM_INC
 	@$(BIN)/python -m testbed packages gcc
 	@$(MAKE) -C plugin
 
+# W=deb for some of wheel, deb, rpm, bundle; PACKAGE='--series trixie --revision 2' for further options.
+W       ?=
+PACKAGE ?=
+package: venv  ## build wheel, sdist, deb, rpm and the offline bundle into dist/; W=deb for some
+	@$(BIN)/python -m testbed packages gcc make rpmbuild
+	@PYTHONPATH=packaging:src:. $(BIN)/python -m sifpack $(PACKAGE) $(W)
+
 # Hot-path files run on the Python of old nodes.
 HOT     := src/sifgate/client.py src/sifgate/wire.py src/sifgate/errors.py $(wildcard hooks/slurm/*.py)
-SCRIPTS  = $$(find .ci etc hooks plugin requirements testbed tests src -type f -size -200k -exec \
+SCRIPTS  = $$(find .ci etc hooks packaging plugin requirements testbed tests src -type f -size -200k -exec \
 	awk 'FNR == 1 && /^\#!(\/bin\/sh|\/bin\/bash|\/usr\/bin\/env bash)/ { print FILENAME }' {} +)
 
 lint: venv  ## ruff, mypy, import-linter, shellcheck, vermin, gcc with warnings as errors, go vet, staticcheck
