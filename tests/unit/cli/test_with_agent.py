@@ -52,6 +52,7 @@ def test_check_explain_and_audit_tell_one_story(image: Path, sifgate: Run) -> No
     assert explained.out.startswith(reference)
     assert str(image) in explained.out
     assert sifgate("explain", "--format", "json", reference).document["reference"] == reference
+    assert sifgate("explain", "--format", "json", "--last").document["reference"] == reference
     found = sifgate(
         "audit", "query", "--action", "block", "--image", image.name, "--since", "1h", "--format", "json"
     )
