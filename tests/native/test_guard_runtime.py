@@ -229,8 +229,9 @@ def test_a_file_system_that_root_cannot_read_is_not_marked(guard_program: Path, 
         flags = ["--config", "/nonexistent", "--probe", "--set", "forget targets", "--set", "level image"]
 
         def probe(line: str) -> str:
-            words = [guard_program, *flags, "--set", line]
-            return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+            words = [str(guard_program), *flags, "--set", line]
+            done = subprocess.run(words, capture_output=True, text=True, check=True)
+            return done.stdout
 
         assert "has no test file" in probe(f"filesystem {place}")
         assert "mode 0600" in probe(f"filesystem {place} {place}/x.sif")
