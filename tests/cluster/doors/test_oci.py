@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from testbed.cluster import Cluster
 from testbed.cluster.gate import records
 from tests.fakes.containers import Node
+
+from sifgate.doors.oci import FILES
 
 pytestmark = [pytest.mark.cluster, pytest.mark.engine]
 KEV, CLEAN, BARE = "/images/kev-tree", "/images/clean-tree", "/scratch/bare"
@@ -81,3 +84,26 @@ def test_an_image_that_nobody_knows_is_warned_about(
     assert (record["action"], record["state"]) == ("warn", "unsupported")
     if runtime == "crun":
         assert "unsupported" in err
+
+
+def test_sarus_comes_through_the_hook(node: Node, gate_root: Path) -> None:
+    """Sarus is setuid root and runs runc with the site's hooks, once for each rank, in the job's environment.
+
+    After its documentation: it reads the same JSON as Podman, refuses hooks that others than root could write, and
+    is in no registry. Root's word counts for the agent, so the hook sends no job that a user may have put there.
+    """
+    node.bundle("/tmp/bundle-root", KEV, ["echo", "ran"], hooked=False)
+    hook = json.loads(FILES["sifgate.json"])
+    assert node.root(["stat", "-c", "%u %a", hook["hook"]["path"]]).stdout == "0 755\n"
+    config = json.loads(node.root(["cat", "/tmp/bundle-root/config.json"]).stdout)
+    config["hooks"] = {stage: [hook["hook"]] for stage in hook["stages"]}
+    node.root(["tee", "/tmp/bundle-root/config.json"], text=json.dumps(config))
+    env = {"SLURM_JOB_ID": "4711", "SLURM_PROCID": "1"}
+    done = node.run(
+        "root", ["runc", "--root", "/tmp/runs-root", "run", "--bundle", "/tmp/bundle-root", "s"], env=env
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{REFUSED} (rule")
+    assert "  why  " not in done.stderr
+    record = records(gate_root, "oci-hook")[-1]
+    assert (record["action"], record.get("job")) == ("block", None)
