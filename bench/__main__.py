@@ -85,9 +85,15 @@ def quote(run: Run) -> None:
 
 
 def _parts() -> dict[str, Callable[[], list[Figure]]]:
-    from bench import cold, image, slurm, warm
+    from bench import cold, image, slurm, warm, wrapper
 
-    return {"image": image.measure, "cold": cold.measure, "warm": warm.measure, "slurm": slurm.measure}
+    return {
+        "image": image.measure,
+        "cold": cold.measure,
+        "warm": warm.measure,
+        "slurm": slurm.measure,
+        "wrapper": wrapper.measure,
+    }
 
 
 def _machine() -> str:
