@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from testbed.cluster import Cluster
+from testbed.cluster import gate as gates
 
 from sifgate.doors.table import find
 
@@ -23,11 +27,21 @@ pytestmark = [pytest.mark.cluster, pytest.mark.engine]
 IMAGE = "/tmp/bypass/kev.sif"
 """On a file system of the cluster's own: the guard marks whole file systems, and the host's is not to be marked."""
 STARTER = "/usr/lib/x86_64-linux-gnu/apptainer/bin/starter"
+MARKED = (
+    STARTER,
+    "/etc/apptainer/ecl.toml",
+    "/usr/bin/squashfuse_ll",
+    "/usr/bin/squashfuse",
+    "/usr/bin/crun",
+    "/usr/sbin/runc",
+)
 WORK = "/tmp/bypass/alice"
 OWN = f"{WORK}/own"
 
 NOTHING: frozenset[str] = frozenset()
 SPANK, WRAPPER, RUNTIME, FILES = "spank", "wrapper", "guard runtime", "guard image"
+SWAPPED = "image replaced while it is judged"
+OVERLAY = "clean image, other content laid over it"
 DOORS = (SPANK, WRAPPER, RUNTIME, FILES)
 
 
@@ -64,10 +78,30 @@ printf '#!/bin/sh\\nprintf %%s "$ENGINE_CONFIG1" > {WORK}/engine.json\\n' > $sta
 {OWN}/bin/apptainer exec {IMAGE} echo PAYLOAD
 sed -i 's#{OWN}/etc/apptainer/#/etc/apptainer/#; s#{OWN}/lib/#/usr/lib/#g' engine.json
 mv {OWN}/starter $starter
+cp -r {OWN} whole && cp /usr/bin/squashfuse_ll whole/lib/x86_64-linux-gnu/apptainer/bin/
+cp {IMAGE} /home/alice/kev.sif && ln -s /images/clean/trixie.sif link.sif
 cd bundle && runc spec --rootless
 sed -i 's/"terminal": true/"terminal": false/; s#"sh"#"/bin/echo","PAYLOAD"#' config.json
 sed -i 's#"path": "rootfs"#"path": "{WORK}/unpacked"#' config.json
 """
+
+# Points a link at another image as soon as the first one is opened: after the question, before the start.
+SWAP = """\
+import ctypes, os, subprocess, sys
+link, other, *command = sys.argv[1:]
+clean = os.readlink(link)
+def point(target):
+    os.symlink(target, link + ".new")
+    os.rename(link + ".new", link)
+libc = ctypes.CDLL(None)
+watch = libc.inotify_init()
+libc.inotify_add_watch(watch, clean.encode(), 0x20)  # IN_OPEN
+with subprocess.Popen(command) as launch:
+    os.read(watch, 4096)
+    point(other)
+point(clean)
+"""
+LOOK = f"apptainer exec {WORK}/link.sif sh -c 'grep -q bullseye /etc/os-release && echo PAYLOAD'"
 
 BYPASSES = (
     Bypass(
@@ -96,9 +130,24 @@ BYPASSES = (
         stopped(RUNTIME, FILES),
     ),
     Bypass(
-        "copied binaries",
+        "copied binaries, with the node's squashfuse",
         f"{OWN}/bin/apptainer exec {IMAGE} echo PAYLOAD",
+        stopped(SPANK, RUNTIME, FILES),
+    ),
+    Bypass(
+        "copied binaries, squashfuse too",
+        f"{WORK}/whole/bin/apptainer exec {IMAGE} echo PAYLOAD",
         stopped(SPANK, FILES),
+    ),
+    Bypass(
+        "the same, and the image on a file system that is not guarded",
+        f"{WORK}/whole/bin/apptainer exec /home/alice/kev.sif echo PAYLOAD",
+        stopped(SPANK),
+    ),
+    Bypass(
+        SWAPPED,
+        f"python3 {WORK}/swap.py {WORK}/link.sif {IMAGE} {LOOK}",
+        stopped(RUNTIME, FILES),
     ),
     Bypass(
         "the command line copied under another name",
@@ -109,7 +158,7 @@ BYPASSES = (
         "mounted with squashfuse, then chroot",
         f"squashfuse -o offset=32768 {IMAGE} {WORK}/mounted && unshare -r chroot {WORK}/mounted /bin/echo PAYLOAD;"
         f" fusermount3 -u {WORK}/mounted",
-        stopped(RUNTIME, FILES),
+        stopped(FILES),
     ),
     Bypass(
         "unpacked, the directory run by the runtime",
@@ -126,7 +175,7 @@ BYPASSES = (
         f" sh -c '{OWN}/bin/apptainer exec {WORK}/unpacked echo PAYLOAD'",
     ),
     Bypass(
-        "clean image, other content laid over it",
+        OVERLAY,
         f"apptainer exec --overlay {WORK}/layer /images/clean/trixie.sif payload",
     ),
     Bypass(
@@ -177,14 +226,43 @@ def wrapped(site: Cluster) -> Iterator[None]:
         door.remove(tree)
 
 
+@contextmanager
+def guarded(site: Cluster, log: Path, *words: str) -> Iterator[None]:
+    """Have the guard on the node; it runs on the host, its marks lie in the cluster alone."""
+    root = site.node_root("d1")
+    site.run(
+        "root", ["touch", *MARKED]
+    ).check()  # copied up: what is marked is the cluster's own, not the tree's
+    lines = [
+        *(f"tree {site.tree}", f"socket {root}/run/agent.sock", f"posture {root}/etc/posture"),
+        *(f"state {log.parent}/state", "deadline_ms 15000", *words),
+    ]
+    command = [str(site.work / "programs/sifgate-guard"), "--config", "/nonexistent"]
+    with log.open("wb") as out:
+        guard = subprocess.Popen(
+            [*command, *(word for line in lines for word in ("--set", line))], stderr=out
+        )
+    try:
+        end = time.monotonic() + 10
+        while "ready: " not in log.read_text():
+            assert guard.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.05)
+        yield
+    finally:
+        guard.terminate()
+        guard.wait(10)
+
+
 @pytest.fixture(scope="module")
 def prepared(site: Cluster) -> Iterator[Cluster]:
     """Return the site with all that the bypasses need in alice's directory."""
     put = f"mkdir -p {WORK} && cp /images/kev/bullseye-kev.sif {IMAGE} && chown alice: {WORK}"
     site.run("root", ["sh", "-c", put]).check()
+    site.run("alice", ["sh", "-c", f"cat > {WORK}/swap.py"], text=SWAP).check()
     site.run("alice", ["srun", "bash", "-s"], text=PREPARE, limit=120).check()
     yield site
-    site.run("root", ["rm", "-rf", "/tmp/bypass"]).check()
+    site.run("root", ["rm", "-rf", "/tmp/bypass", "/home/alice/kev.sif"]).check()
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +284,20 @@ def with_wrapper(prepared: Cluster) -> dict[str, bool]:
         return in_a_script(prepared)
 
 
+@pytest.fixture(scope="module")
+def with_guard(prepared: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
+    """Return what runs in a script with the guard at level `runtime`."""
+    with guarded(prepared, tmp_path_factory.mktemp("guard") / "log", "level runtime"):
+        return in_a_script(prepared)
+
+
+@pytest.fixture(scope="module")
+def with_image_guard(prepared: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
+    """Return what runs in a script with the guard at level `image` on the file system of the images."""
+    with guarded(prepared, tmp_path_factory.mktemp("guard") / "log", "level image", "filesystem /tmp"):
+        return in_a_script(prepared)
+
+
 @pytest.mark.parametrize("bypass", BYPASSES, ids=lambda bypass: bypass.name)
 def test_the_bypass_works(freely: dict[str, bool], bypass: Bypass) -> None:
     """Without a door that sees it the image runs: what the other tests show is the door's doing."""
@@ -222,3 +314,36 @@ def test_spank_sees_the_words_of_the_step(as_steps: dict[str, bool], bypass: Byp
 def test_the_wrapper_sees_who_uses_the_sites_runtime(with_wrapper: dict[str, bool], bypass: Bypass) -> None:
     """In scripts, through shells and in user namespaces; a runtime of one's own is not its business."""
     assert with_wrapper[bypass.name] is (WRAPPER not in bypass.stopped_by)
+
+
+@pytest.mark.parametrize("bypass", BYPASSES, ids=lambda bypass: bypass.name)
+def test_the_guard_sees_the_runtimes_files(with_guard: dict[str, bool], bypass: Bypass) -> None:
+    """Level `runtime`: whoever calls the node's own runtimes, by whatever way; none that the user brought."""
+    assert with_guard[bypass.name] is (RUNTIME not in bypass.stopped_by)
+
+
+@pytest.mark.parametrize("bypass", BYPASSES, ids=lambda bypass: bypass.name)
+def test_the_guard_sees_the_image(with_image_guard: dict[str, bool], bypass: Bypass) -> None:
+    """Level `image`: whoever opens it, copied and home-built runtimes too; not what was unpacked before."""
+    assert with_image_guard[bypass.name] is (FILES not in bypass.stopped_by)
+
+
+def test_what_is_laid_over_an_image_is_recorded(prepared: Cluster) -> None:
+    """No finding of the image speaks of it, so the launch's record does; a policy may refuse it (content_injected)."""
+    launch = next(bypass.launch for bypass in BYPASSES if bypass.name == OVERLAY)
+    prepared.run("alice", ["srun", *shlex.split(launch)]).check()
+    assert gates.records(prepared.node_root("d1"))[-1]["content_injected"]
+
+
+def test_a_wrapper_that_runs_what_was_judged_cannot_be_swapped(prepared: Cluster) -> None:
+    """With /etc/sifgate/run-judged the runtime is given the descriptor that was judged, not the name."""
+    switch = prepared.node_root("d1") / "etc/run-judged"
+    launch = next(bypass.launch for bypass in BYPASSES if bypass.name == SWAPPED)
+    with wrapped(prepared):
+        switch.touch()
+        try:
+            done = prepared.run("alice", ["srun", "bash", "-s"], text=f"{launch}\necho the end")
+        finally:
+            switch.unlink()
+    assert "PAYLOAD" not in done.stdout
+    assert done.stdout.endswith("the end\n")
