@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define LOOK_MS 100
+#define TELL_MS 1000
 #define PAUSE_LEAST_MS 100u
 #define PAUSE_MOST_MS 10000u
 #define PROVEN_MS 60000		/* a crew that lived so long has not failed at its start */
@@ -30,6 +31,7 @@ struct watchdog {
 	struct crew crew;
 	struct pulse pulse;
 	int64_t heard_ms;
+	int64_t told_ms;	/* when systemd was */
 	uint64_t restarts;
 	bool ready;
 };
@@ -56,7 +58,10 @@ static void take_pulse(struct watchdog *watchdog)
 		if (changed)
 			statefile_write(watchdog->config, &pulse, watchdog->ready, watchdog->restarts);
 	}
-	journal_notify("WATCHDOG=1");
+	if (link_now_ms() - watchdog->told_ms >= TELL_MS) {
+		watchdog->told_ms = link_now_ms();
+		journal_notify("WATCHDOG=1");
+	}
 }
 
 /* Returns why the crew has to be started again, NULL while it works. */

@@ -92,7 +92,7 @@ def test_a_launch_below_another_root_is_opened_there(here: GuardStage) -> None:
         "import os,sys; f=os.open(sys.argv[1]+'/starter',os.O_PATH); os.chroot(sys.argv[1]+'/inner'); os.chdir('/');"
         "os.execve(f, ['starter'], {})"
     )
-    unshared = [
+    unshared: list[str | Path] = [
         "unshare",
         "--user",
         "--map-root-user",

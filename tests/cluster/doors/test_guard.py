@@ -216,7 +216,7 @@ def test_an_image_may_be_copied_and_unpacked_and_a_clean_one_run(site: Cluster) 
     assert "debian_version" in site.run("alice", listing).check().stdout
     site.run("alice", ["cp", image, "/tmp/mine.sif"]).check()
     assert _refused(site.run("alice", [_apptainer(site), "exec", "/tmp/mine.sif", "echo", "payload ran"]))
-    assert site.run("alice", [_apptainer(site), "exec", "/tmp/trixie.sif", "echo", "payload ran"]).check()
+    site.run("alice", [_apptainer(site), "exec", "/tmp/trixie.sif", "echo", "payload ran"]).check()
     site.run("alice", ["rm", "/tmp/mine.sif"]).check()
 
 
