@@ -5,7 +5,8 @@
 
 #include "launch.h"
 
-/* Cancels the step through `scancel`; does nothing for a step on one node, which its own refusal ends. */
+/* Cancels the step through `scancel`, with all components of a heterogeneous one; does nothing for a plain step on one
+ * node, which its own refusal ends. */
 void endstep(const char *scancel, const struct launch *launch);
 
 #endif

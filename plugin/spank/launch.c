@@ -56,6 +56,26 @@ static void read_foreign_options(spank_t spank, struct launch *launch)
 	}
 }
 
+static uint32_t read_number(spank_t spank, const char *name)
+{
+	char digits[16];
+	char *end;
+	unsigned long number;
+
+	if (spank_getenv(spank, name, digits, (int)sizeof(digits)) != ESPANK_SUCCESS || digits[0] < '0' || digits[0] > '9')
+		return 0;
+	number = strtoul(digits, &end, 10);
+	return *end == '\0' && number < NO_VAL ? (uint32_t)number : 0;
+}
+
+static void read_het(spank_t spank, struct launch *launch)
+{
+	launch->het_size = read_number(spank, "SLURM_HET_SIZE");
+	launch->het_job = read_number(spank, "SLURM_JOB_ID");
+	if (launch->het_size < 2 || launch->het_size > LAUNCH_HET_MAX || launch->het_job == 0)
+		launch->het_size = 0;
+}
+
 int launch_read(spank_t spank, struct launch *launch)
 {
 	int groups = 0;
@@ -72,9 +92,13 @@ int launch_read(spank_t spank, struct launch *launch)
 		launch->user.group_count = (size_t)groups;
 	if (spank_get_item(spank, S_JOB_NNODES, &launch->nodes) != ESPANK_SUCCESS || launch->nodes == 0)
 		launch->nodes = 1;	/* a batch step says 0 */
+	if (spank_get_item(spank, S_JOB_ARRAY_ID, &launch->array) != ESPANK_SUCCESS || launch->array == 0 ||
+	    launch->array >= NO_VAL)
+		launch->array = launch->job;
 	(void)spank_get_item(spank, S_JOB_NODEID, &launch->node);
 	(void)spank_get_item(spank, S_TASK_GLOBAL_ID, &launch->task);
 	(void)spank_get_item(spank, S_JOB_ENV, &launch->env);
+	read_het(spank, launch);
 	read_foreign_options(spank, launch);
 	return 0;
 }

@@ -12,14 +12,18 @@
 #include <slurm/spank.h>
 
 #define LAUNCH_FOREIGN 3
+#define LAUNCH_HET_MAX 128	/* MAX_HET_JOB_COMPS of Slurm */
 
 struct launch {
 	struct identity user;
 	uint32_t job;
+	uint32_t array;		/* id of the job array that the job belongs to, else its own */
 	uint32_t step;
 	uint32_t nodes;
 	uint32_t node;		/* rank of this node in the step */
 	uint32_t task;		/* of the whole step */
+	uint32_t het_job;	/* the first component's job, as the job's environment says it: the user's word */
+	uint32_t het_size;	/* how many components start together; 0: none but this one */
 	int argc;
 	char **argv;
 	char **env;

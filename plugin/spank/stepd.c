@@ -110,12 +110,17 @@ static bool obey_posture(const struct launch *launch, const struct posture *post
 	return action == ACTION_BLOCK;
 }
 
+/* A warning is shown once, for a job array too; the agent knows what other doors have shown. */
+static bool is_news(const struct launch *launch, const struct answer *answer)
+{
+	return !answer->quiet && (!answer->once || notice_is_first(args.socket, launch->array, answer->opened));
+}
+
 static bool obey_answer(const struct launch *launch, const struct answer *answer)
 {
 	bool refused = answer->action == ACTION_BLOCK;
 
-	if (answer->notice != NULL &&
-	    (refused || !answer->once || notice_is_first(args.socket, launch->job, answer->opened)))
+	if (answer->notice != NULL && (refused || is_news(launch, answer)))
 		show(launch, answer->notice, answer->local);
 	return refused;
 }
