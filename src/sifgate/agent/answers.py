@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -42,8 +43,8 @@ class Manner(NamedTuple):
     """`decided` or `asked`, for the record."""
     detail: bool
     """Whether the reply carries record and decision."""
-    audience: tuple[object, ...] | None
-    """Whom a warning is shown to (user, and job or session); None: nobody sees it, or nobody is told apart."""
+    audience: Callable[[], tuple[object, ...] | None]
+    """Tells whom a warning is shown to (user, and job or session); None: nobody sees it, or nobody is told apart."""
 
 
 class Answers:
@@ -131,11 +132,12 @@ class Answers:
 
     def _seen(self, review: Review, manner: Manner) -> bool:
         """Return whether the warning was shown to this audience before; from now on it was."""
-        if manner.audience is None:
+        audience = manner.audience()
+        if audience is None:
             return False
         reasons = tuple(reason.rule for reason in review.decision.reasons)
         image = review.footing.fingerprint or review.launch.reference.text
-        return self._shown.again((*manner.audience, image, reasons))
+        return self._shown.again((*audience, image, reasons))
 
     def _standing(self, footing: Footing) -> Promise[Standing]:
         if not footing.digest or self._judge.verdicts.held(footing.digest) is not None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import msgspec
 
@@ -19,7 +20,7 @@ from sifgate.agent.once import Meeting, Once
 from sifgate.agent.parses import Parses
 from sifgate.agent.peer import NameCache, job_of
 from sifgate.agent.podman import Vouched
-from sifgate.agent.process import Process, process_of
+from sifgate.agent.process import process_of
 from sifgate.agent.request import QUICK_BYTES, Asker, asker_of, launches_of, pid_of, uid_of
 from sifgate.agent.scans import Scans
 from sifgate.agent.session import Session
@@ -125,7 +126,9 @@ class Launches:
             return
         patient = patient and asker.door is not Door.SUBMIT
         starts = patient and asker.door in LAUNCHING
-        meeting, audience = self._met(message, session, asker) if starts else (None, None)
+        pid = pid_of(message, session.peer)
+        meeting = Meeting(self._once, pid, session, self._passes) if starts else None
+        session.pulls = starts and message.first("can") != b"" and b"pull" in message.every("can")
         images = Patience(session, self._scans, voucher)
         ports = Ports(
             shim=session,
@@ -147,16 +150,9 @@ class Launches:
             if reviewed.decision.action is Action.BLOCK:
                 break
         detail = message.first("detail") == b"1"
-        await self._answers.give(session, found, Manner(outcome, detail, audience))
-
-    def _met(
-        self, message: wire.Message, session: Session, asker: Asker
-    ) -> tuple[Meeting, tuple[object, ...] | None]:
-        """Return what this launch shares with other doors, and who sees a warning."""
-        process = process_of(pid_of(message, session.peer))
-        session.pulls = b"pull" in message.every("can") if message.first("can") else False
-        meeting = Meeting(self._once, process, session, self._passes)
-        return meeting, _audience(message, asker, process)
+        await self._answers.give(
+            session, found, Manner(outcome, detail, partial(_audience, message, asker, pid if starts else 0))
+        )
 
     def _settle(self, session: Session, reviewed: Review, meeting: Meeting | None, outcome: str) -> Found:
         if reviewed.told:
@@ -246,12 +242,16 @@ class Alone:
         return Promise.kept(decision)
 
 
-def _audience(message: wire.Message, asker: Asker, process: Process | None) -> tuple[object, ...] | None:
-    """Return who sees a warning once: a job's user, else the terminal session; None where this rank shows none."""
-    if message.number("rank") > 0:
+def _audience(message: wire.Message, asker: Asker, pid: int) -> tuple[object, ...] | None:
+    """Return who sees a warning once: a job's user, else the terminal session; None where nobody is shown one here.
+
+    `pid` is 0 where nothing starts.
+    """
+    if not pid or message.number("rank") > 0:
         return None
     uid = asker.requester.uid
     job = asker.job.job_id or asker.claimed.get("job", "")
     if job:
         return (uid, "job", str(job))
+    process = process_of(pid)
     return (uid, "session", process.session) if process is not None and process.session else None

@@ -5,18 +5,21 @@ The wrapper, the Apptainer plugin and the guard meet the same process with the s
 is kept for a minute, and the next door is told the same, without a second record. A door that root asks through takes
 nothing over from one that the user asked through (docs/decisions/doors.md): it judges anew, and only if that comes to
 the same action is it the same launch.
+
+A launch is kept under its pid alone, so that the hot path reads nothing of /proc. Only where a pid is met again is it
+looked at whether its process had started by then: that tells it from another one that got the number since.
 """
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 from sifgate.admission.ports import Told
 from sifgate.agent.identity import Identity
-from sifgate.agent.process import Process, lineage
+from sifgate.agent.process import TICKS, lineage
 from sifgate.agent.session import Session
 from sifgate.agent.shares import PendingPasses
 from sifgate.model.launch import Door, LaunchEvent
@@ -41,38 +44,42 @@ class _Kept(NamedTuple):
     uid: int
     trusted: bool
     doors: frozenset[Door]
-    until: float
+    at: float
+    """Seconds after boot."""
 
 
 class Once:
     """What launches of the last minute were told; used from the loop only."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME)) -> None:
         self._clock = clock
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def find(self, processes: Iterable[Process], image: Key, launch: LaunchEvent) -> tuple[Key, _Kept] | None:
-        """Return what one of the processes was told of the image through another door, and its place."""
-        now = self._clock()
-        for process in processes:
-            key = (process.pid, process.started, image)
+    def find(self, pid: int, image: Key, launch: LaunchEvent) -> tuple[Key, _Kept] | None:
+        """Return what the process, or one that it acts for, was told of the image at another door, and its place."""
+        generations = _GENERATIONS.get(launch.door, 0)
+        if not generations and (pid, image) not in self._kept:
+            return None
+        for process in lineage(pid, generations):
+            key = (process.pid, image)
             kept = self._kept.get(key)
-            if kept is None or kept.until < now or kept.uid != launch.requester.uid:
+            if kept is None or kept.at + LIFE < self._clock() or process.started > kept.at * TICKS + 1:
                 continue
-            if launch.door not in kept.doors or launch.door in _MEETS_TWICE:
+            if kept.uid == launch.requester.uid and (
+                launch.door not in kept.doors or launch.door in _MEETS_TWICE
+            ):
                 return key, kept
         return None
 
-    def keep(self, process: Process, image: Key, launch: LaunchEvent, told: Told) -> None:
+    def keep(self, pid: int, image: Key, launch: LaunchEvent, told: Told) -> None:
         """Keep what a launch was told: a new one, whatever was kept of this process and image before."""
         requester = launch.requester
-        until = self._clock() + LIFE
         self._put(
-            (process.pid, process.started, image),
-            _Kept(told, requester.uid, requester.trusted, frozenset({launch.door}), until),
+            (pid, image),
+            _Kept(told, requester.uid, requester.trusted, frozenset({launch.door}), self._clock()),
         )
 
     def join(self, key: Key, kept: _Kept, launch: LaunchEvent) -> None:
@@ -94,9 +101,9 @@ class Once:
 class Meeting:
     """The port `Past` of one conversation, and the passes that it may use."""
 
-    def __init__(self, once: Once, process: Process | None, session: Session, passes: PendingPasses) -> None:
+    def __init__(self, once: Once, pid: int, session: Session, passes: PendingPasses) -> None:
         self._once = once
-        self._process = process
+        self._pid = pid
         self._session = session
         self._passes = passes
         self._pending = False
@@ -119,21 +126,15 @@ class Meeting:
 
     def settle(self, launch: LaunchEvent, told: Told) -> Told:
         """Keep what a launch is told; return what it was told before where that is the same launch and action."""
-        if self._process is None:
-            return told
         found = self._find(launch)
         if found is not None and found[1].told.decision.action is told.decision.action:
             self._once.join(*found, launch)
             return found[1].told
-        self._once.keep(self._process, _image(launch, self._session.identity), launch, told)
+        self._once.keep(self._pid, _image(launch, self._session.identity), launch, told)
         return told
 
     def _find(self, launch: LaunchEvent) -> tuple[Key, _Kept] | None:
-        if self._process is None:
-            return None
-        generations = _GENERATIONS.get(launch.door, 0)
-        processes = lineage(self._process, generations) if generations else (self._process,)
-        return self._once.find(processes, _image(launch, self._session.identity), launch)
+        return self._once.find(self._pid, _image(launch, self._session.identity), launch)
 
 
 def _image(launch: LaunchEvent, identity: Identity | None) -> Key:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+TICKS = os.sysconf("SC_CLK_TCK")
+"""Clock ticks of a second."""
 _LONGEST = 8192
 _FIELDS = 20
 """Fields of /proc/PID/stat after the name, up to the start time (proc_pid_stat(5))."""
@@ -48,12 +50,11 @@ def read_proc(path: str) -> bytes:
         os.close(descriptor)
 
 
-def lineage(process: Process, generations: int, proc: str = "/proc") -> Iterator[Process]:
-    """Yield the process and so many of its ancestors."""
-    yield process
-    for _ in range(generations):
-        parent = process_of(process.parent, proc) if process.parent > 1 else None
-        if parent is None:
+def lineage(pid: int, generations: int, proc: str = "/proc") -> Iterator[Process]:
+    """Yield the process and so many of its ancestors, as far as there are any."""
+    for _ in range(generations + 1):
+        process = process_of(pid, proc) if pid > 1 else None
+        if process is None:
             return
-        process = parent
         yield process
+        pid = process.parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from sifgate.model.launch import Door, LaunchEvent, Requester
 
 TOLD = Told(Footing(), Decision(Action.WARN, Action.WARN), "7QX4-19")
 IMAGE = (1, 2, 3)
-PROCESS = Process(100, 5000, 99, 90)
+OWN = os.getpid()
 
 
 def launch(door: Door, uid: int = 1000) -> LaunchEvent:
@@ -38,31 +39,60 @@ class Clock:
         return self.now
 
 
-def test_answer_is_kept_for_a_minute() -> None:
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands at now."""
+    found = Clock()
+    found.now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return found
+
+
+def test_answer_is_kept_for_a_minute(clock: Clock) -> None:
     """After that the same process starts something new."""
-    clock = Clock()
     once = Once(clock)
-    once.keep(PROCESS, IMAGE, launch(Door.WRAPPER), TOLD)
-    assert once.find([PROCESS], IMAGE, launch(Door.GUARD)) is not None
-    clock.now = LIFE + 0.1
-    assert once.find([PROCESS], IMAGE, launch(Door.GUARD)) is None
+    once.keep(OWN, IMAGE, launch(Door.WRAPPER), TOLD)
+    assert once.find(OWN, IMAGE, launch(Door.SPANK)) is not None
+    clock.now += LIFE + 0.1
+    assert once.find(OWN, IMAGE, launch(Door.SPANK)) is None
 
 
 @pytest.mark.parametrize(
-    ("process", "image", "event"),
+    ("pid", "image", "event"),
     [
-        (PROCESS._replace(started=5001), IMAGE, launch(Door.GUARD)),
-        (PROCESS._replace(pid=101), IMAGE, launch(Door.GUARD)),
-        (PROCESS, (1, 2, 4), launch(Door.GUARD)),
-        (PROCESS, IMAGE, launch(Door.GUARD, uid=1001)),
-        (PROCESS, IMAGE, launch(Door.WRAPPER)),
+        (os.getppid(), IMAGE, launch(Door.SPANK)),
+        (OWN, (1, 2, 4), launch(Door.SPANK)),
+        (OWN, IMAGE, launch(Door.SPANK, uid=1001)),
+        (OWN, IMAGE, launch(Door.WRAPPER)),
     ],
 )
-def test_another_launch_is_told_nothing(process: Process, image: tuple[int, ...], event: LaunchEvent) -> None:
-    """A pid that came again, another image, another user, the same door once more."""
+def test_another_launch_is_told_nothing(pid: int, image: tuple[int, ...], event: LaunchEvent) -> None:
+    """Another process, another image, another user, the same door once more."""
     once = Once()
-    once.keep(PROCESS, IMAGE, launch(Door.WRAPPER), TOLD)
-    assert once.find([process], image, event) is None
+    once.keep(OWN, IMAGE, launch(Door.WRAPPER), TOLD)
+    assert once.find(pid, image, event) is None
+
+
+def test_pid_that_came_again_is_told_nothing(clock: Clock) -> None:
+    """A process that started after the answer was given is another one, whatever its number."""
+    clock.now -= 30
+    once = Once(clock)
+    with subprocess.Popen(["sleep", "60"]) as young:
+        once.keep(young.pid, IMAGE, launch(Door.WRAPPER), TOLD)
+        assert once.find(young.pid, IMAGE, launch(Door.SPANK)) is None
+        clock.now += 31
+        once.keep(young.pid, IMAGE, launch(Door.WRAPPER), TOLD)
+        assert once.find(young.pid, IMAGE, launch(Door.SPANK)) is not None
+        young.kill()
+
+
+def test_child_of_the_process_acts_for_it() -> None:
+    """A hook is a child of the runtime, the plugin's monitor one of the launch; a wrapper is the process itself."""
+    once = Once()
+    once.keep(OWN, IMAGE, launch(Door.GUARD), TOLD)
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert once.find(child.pid, IMAGE, launch(Door.OCI_HOOK)) is not None
+        assert once.find(child.pid, IMAGE, launch(Door.WRAPPER)) is None
+        child.kill()
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +101,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(once_module, "SHOWN_LIMIT", 10)
     once, shown = Once(), Shown()
     for pid in range(100):
-        once.keep(PROCESS._replace(pid=pid), IMAGE, launch(Door.WRAPPER), TOLD)
+        once.keep(pid, IMAGE, launch(Door.WRAPPER), TOLD)
         assert not shown.again((1000, pid))
     assert len(once) == 10
     assert shown.again((1000, 99))
@@ -89,8 +119,8 @@ def test_process_and_its_ancestors_are_read() -> None:
         found = process_of(child.pid)
         assert found is not None
         assert found.started >= own.started
-        assert [process.pid for process in lineage(found, 1)] == [child.pid, os.getpid()]
-        assert len(list(lineage(found, 0))) == 1
+        assert [process.pid for process in lineage(child.pid, 1)] == [child.pid, os.getpid()]
+        assert len(list(lineage(child.pid, 0))) == 1
         child.kill()
         child.wait()
     assert process_of(child.pid) is None
