@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 LAUNCHING = ("exec", "run", "shell", "test", "instance start", "instance run")
+HELPING = ("run-help",)
+"""Runs the image's shell to show its help; of the others' flags it has one, and is read as if it had all."""
 BUNDLED = ("oci run", "oci create")
 INJECTING = (
     "app",
@@ -85,8 +87,9 @@ def reduce(full: dict[str, Any]) -> dict[str, Any]:
     union = full["union_for_parsers"]
     tables = {name: table(union["commands"][name]) for name in LAUNCHING}
     shared = common(list(tables.values()))
+    tables |= {name: table(union["commands"][name]) for name in HELPING}
     names = {c for p in full["products"].values() for v in p["versions"].values() for c in v["commands"]}
-    launching = {*LAUNCHING, *BUNDLED}
+    launching = {*LAUNCHING, *HELPING, *BUNDLED}
     return {
         "root": table(union["root"]),
         "shared": shared,

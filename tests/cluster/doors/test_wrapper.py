@@ -62,6 +62,7 @@ def test_a_batch_script_is_stopped_where_it_launches(shell: Cluster) -> None:
         f"run-singularity {KEV}",
         f"apptainer -q shell {KEV}",
         f"apptainer test {KEV}",
+        f"apptainer run-help {KEV}",
         f"apptainer instance start {KEV} one",
         f"cd /images/kev && apptainer exec -B /tmp:/mnt ./bullseye-kev.sif true",  # noqa: F541
         f"ln -sfn {KEV} /tmp/a && ln -sfn a /tmp/b && ln -sfn /tmp/b /tmp/c.sif && apptainer exec /tmp/c.sif true",
