@@ -73,7 +73,7 @@ def hooks(root: Path) -> None:
 def programs(root: Path) -> None:
     """Compile the programs of the doors (wrapper, ask, guard) and put them where packages put them; none is active."""
     out = root.parent / "programs"
-    _make("hooks", f"OUT={out}")
+    _make("hooks", "-j4", f"OUT={out}")
     target = root / LIBEXEC
     target.mkdir(parents=True, exist_ok=True)
     for program in out.glob("sifgate-*"):

@@ -56,6 +56,7 @@ VERBS = (
     Verb("apptainer-plugin", "launches of an Apptainer built from source, in its starter", door=True),
     Verb("oci-hook", "containers of Podman, Buildah, crun and runc, and of Slurm's --container", door=True),
     Verb("enroot-hook", "containers of Enroot, and so of Pyxis", door=True),
+    Verb("guard", "container starts that no other door sees, by the kernel's word", door=True),
     Verb("doctor", "look at each door and all that it needs, with the remedy for what is wrong"),
     Verb("disable", "take the doors away, so that launches go on as if sifgate had never been there"),
     Verb("enable", "put back the doors that `sifgate disable` took away"),

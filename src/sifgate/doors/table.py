@@ -17,6 +17,7 @@ MODULES: dict[str, str] = {
     "apptainer-plugin": "apptainer_plugin",
     "oci-hook": "oci",
     "enroot-hook": "enroot",
+    "guard": "guard",
 }
 """Each door's word (`sifgate WORD install`) and the module of `sifgate.doors` whose `DOOR` it is; order: as a launch
 meets them."""

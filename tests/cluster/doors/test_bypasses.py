@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from testbed.cluster import Cluster
 from testbed.cluster import gate as gates
+from testbed.cluster.guard import STARTER, guarded
 
 from sifgate.doors.table import find
 
@@ -26,15 +24,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.engine]
 
 IMAGE = "/tmp/bypass/kev.sif"
 """On a file system of the cluster's own: the guard marks whole file systems, and the host's is not to be marked."""
-STARTER = "/usr/lib/x86_64-linux-gnu/apptainer/bin/starter"
-MARKED = (
-    STARTER,
-    "/etc/apptainer/ecl.toml",
-    "/usr/bin/squashfuse_ll",
-    "/usr/bin/squashfuse",
-    "/usr/bin/crun",
-    "/usr/sbin/runc",
-)
 WORK = "/tmp/bypass/alice"
 OWN = f"{WORK}/own"
 
@@ -187,7 +176,8 @@ BYPASSES = (
         "podman with hooks and configuration of one's own",
         f"CONTAINERS_CONF=/dev/null podman --cgroup-manager=cgroupfs --hooks-dir {WORK}/hooks run --rm"
         f" --network=none --rootfs {WORK}/unpacked /bin/echo PAYLOAD;"
-        " kill $(cat /tmp/storage-run-*/libpod/tmp/pause.pid)",
+        " kill $(cat /tmp/storage-run-*/libpod/tmp/pause.pid);"
+        " timeout 10 sh -c 'while pgrep -u alice conmon >/dev/null; do sleep 0.05; done'",
         stopped(RUNTIME, FILES),
     ),
 )
@@ -226,34 +216,6 @@ def wrapped(site: Cluster) -> Iterator[None]:
         door.remove(tree)
 
 
-@contextmanager
-def guarded(site: Cluster, log: Path, *words: str) -> Iterator[None]:
-    """Have the guard on the node; it runs on the host, its marks lie in the cluster alone."""
-    root = site.node_root("d1")
-    site.run(
-        "root", ["touch", *MARKED]
-    ).check()  # copied up: what is marked is the cluster's own, not the tree's
-    lines = [
-        *(f"tree {site.tree}", f"socket {root}/run/agent.sock", f"posture {root}/etc/posture"),
-        *(f"state {log.parent}/state", "deadline_ms 15000", *words),
-    ]
-    command = [str(site.work / "programs/sifgate-guard"), "--config", "/nonexistent"]
-    with log.open("wb") as out:
-        guard = subprocess.Popen(
-            [*command, *(word for line in lines for word in ("--set", line))], stderr=out
-        )
-    try:
-        end = time.monotonic() + 10
-        while "ready: " not in log.read_text():
-            assert guard.poll() is None, log.read_text()
-            assert time.monotonic() < end, log.read_text()
-            time.sleep(0.05)
-        yield
-    finally:
-        guard.terminate()
-        guard.wait(10)
-
-
 @pytest.fixture(scope="module")
 def prepared(site: Cluster) -> Iterator[Cluster]:
     """Return the site with all that the bypasses need in alice's directory."""
@@ -285,16 +247,16 @@ def with_wrapper(prepared: Cluster) -> dict[str, bool]:
 
 
 @pytest.fixture(scope="module")
-def with_guard(prepared: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
+def with_guard(prepared: Cluster) -> dict[str, bool]:
     """Return what runs in a script with the guard at level `runtime`."""
-    with guarded(prepared, tmp_path_factory.mktemp("guard") / "log", "level runtime"):
+    with guarded(prepared, "d1", "level runtime"):
         return in_a_script(prepared)
 
 
 @pytest.fixture(scope="module")
-def with_image_guard(prepared: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
+def with_image_guard(prepared: Cluster) -> dict[str, bool]:
     """Return what runs in a script with the guard at level `image` on the file system of the images."""
-    with guarded(prepared, tmp_path_factory.mktemp("guard") / "log", "level image", "filesystem /tmp"):
+    with guarded(prepared, "d1", "level image", "filesystem /tmp"):
         return in_a_script(prepared)
 
 
