@@ -61,18 +61,20 @@ class Once:
     def find(self, pid: int, image: Key, launch: LaunchEvent) -> tuple[Key, _Kept] | None:
         """Return what the process, or one that it acts for, was told of the image at another door, and its place."""
         generations = _GENERATIONS.get(launch.door, 0)
-        if not generations and (pid, image) not in self._kept:
+        if not generations and not self._fits(self._kept.get((pid, image)), launch):
             return None
         for process in lineage(pid, generations):
             key = (process.pid, image)
             kept = self._kept.get(key)
-            if kept is None or kept.at + LIFE < self._clock() or process.started > kept.at * TICKS + 1:
-                continue
-            if kept.uid == launch.requester.uid and (
-                launch.door not in kept.doors or launch.door in _MEETS_TWICE
-            ):
+            if kept is not None and self._fits(kept, launch) and process.started <= kept.at * TICKS + 1:
                 return key, kept
         return None
+
+    def _fits(self, kept: _Kept | None, launch: LaunchEvent) -> bool:
+        """Return whether an answer may be that of this launch, if its process is the same."""
+        if kept is None or (launch.door in kept.doors and launch.door not in _MEETS_TWICE):
+            return False
+        return kept.uid == launch.requester.uid and self._clock() <= kept.at + LIFE
 
     def keep(self, pid: int, image: Key, launch: LaunchEvent, told: Told) -> None:
         """Keep what a launch was told: a new one, whatever was kept of this process and image before."""
