@@ -85,7 +85,7 @@ def quote(run: Run) -> None:
 
 
 def _parts() -> dict[str, Callable[[], list[Figure]]]:
-    from bench import cold, image, slurm, warm, wrapper
+    from bench import cold, guard, image, oci, slurm, warm, wrapper
 
     return {
         "image": image.measure,
@@ -93,6 +93,8 @@ def _parts() -> dict[str, Callable[[], list[Figure]]]:
         "warm": warm.measure,
         "slurm": slurm.measure,
         "wrapper": wrapper.measure,
+        "oci": oci.measure,
+        "guard": guard.measure,
     }
 
 
