@@ -79,3 +79,55 @@ int cached_find(int image, char path[PATH_MAX])
 	}
 	return found;
 }
+
+/* Returns whether a path is …/cache/KIND/NAME. */
+static bool is_cached(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	if (name == NULL || strncmp(name, "/tmp_", 5) == 0)
+		return false;
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		char middle[32];
+		size_t length = (size_t)snprintf(middle, sizeof(middle), "/cache/%s", kinds[i]);
+
+		if ((size_t)(name - path) > length && memcmp(name - length, middle, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_directly_in(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	return strncmp(path, directory, length) == 0 && path[length] == '/' && strchr(path + length + 1, '/') == NULL;
+}
+
+bool cached_is_copied(pid_t process, const char *directory, char path[PATH_MAX])
+{
+	char descriptors[64];
+	struct dirent *entry;
+	bool writes = false;
+	bool reads = false;
+	DIR *entries;
+
+	(void)snprintf(descriptors, sizeof(descriptors), "/proc/%d/fd", (int)process);
+	entries = opendir(descriptors);
+	while (entries != NULL && (entry = readdir(entries)) != NULL) {
+		char target[PATH_MAX];
+		ssize_t length = readlinkat(dirfd(entries), entry->d_name, target, sizeof(target) - 1);
+
+		if (length <= 0)
+			continue;
+		target[length] = '\0';
+		writes = writes || is_directly_in(target, directory);
+		if (!reads && is_cached(target)) {
+			memcpy(path, target, (size_t)length + 1);
+			reads = true;
+		}
+	}
+	if (entries != NULL)
+		closedir(entries);
+	return reads && writes;
+}

@@ -5,16 +5,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define GRACE_MS 3000	/* Slurm gives 30 s, mpirun less */
+#define GRACE_LOOK_MS 200
+#define LOOKS 1000	/* after a notice, one each millisecond */
+#define LOOK_MS 1
 #define STRAYS_MAX 64	/* children that this process had before, and those that a pull leaves */
 
 static const int endings[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU};
@@ -100,22 +104,47 @@ static void become(const struct child *child, pid_t parent, const char *program,
 	_exit(127);
 }
 
-/* Waits for the child's end; who is told to end passes that on, once gently. */
-static void wait_for(pid_t process, struct child *child)
+/* Takes one signal that has come, if any; who is told to end passes that on, once gently. */
+static void take_signal(int signals, pid_t process, struct child *child, int64_t *killing)
 {
+	struct signalfd_siginfo signal;
+
+	if (read(signals, &signal, sizeof(signal)) != (ssize_t)sizeof(signal) || signal.ssi_signo == SIGCHLD ||
+	    child->told != 0)
+		return;
+	child->told = (int)signal.ssi_signo;
+	*killing = link_now_ms() + GRACE_MS;
+	if (signal.ssi_code != SI_KERNEL)	/* a terminal has told the child as well */
+		(void)kill(process, SIGINT);
+}
+
+static void look(struct child *child, pid_t process, int *looks)
+{
+	char events[4096];
+
+	if (read(child->notices, events, sizeof(events)) > 0)
+		*looks = LOOKS;
+	if (*looks == 0 || child->stopped)
+		return;
+	(*looks)--;
+	if (child->enough(child->context, process)) {
+		child->stopped = true;
+		(void)kill(process, SIGKILL);
+	}
+}
+
+static void wait_for(pid_t process, int signals, struct child *child)
+{
+	struct pollfd polled[] = {{.fd = signals, .events = POLLIN}, {.fd = child->notices, .events = POLLIN}};
 	int64_t killing = 0;
+	int looks = 0;
 
 	while (waitpid(process, &child->status, WNOHANG) == 0) {
-		const struct timespec look = {.tv_nsec = 200000000L};
-		siginfo_t information;
-		int got = sigtimedwait(&child->awaited, &information, child->told != 0 ? &look : NULL);
-
-		if (got > 0 && got != SIGCHLD && child->told == 0) {
-			child->told = got;
-			killing = link_now_ms() + GRACE_MS;
-			if (information.si_code != SI_KERNEL)	/* a terminal has told the child as well */
-				(void)kill(process, SIGINT);
-		}
+		(void)poll(polled, 2, looks > 0 ? LOOK_MS : child->told != 0 ? GRACE_LOOK_MS : -1);
+		if ((polled[0].revents & POLLIN) != 0)
+			take_signal(signals, process, child, &killing);
+		if (child->enough != NULL && child->notices >= 0)
+			look(child, process, &looks);
 		if (child->told != 0 && link_now_ms() > killing)
 			(void)kill(process, SIGKILL);
 	}
@@ -129,26 +158,33 @@ void child_run(struct child *child, const char *program, const char *const *word
 	int was_subreaper = 0;
 	pid_t parent = getpid();
 	pid_t process;
+	int signals;
 
 	child->status = -1;
 	child->told = 0;
+	child->stopped = false;
+	child->ran = true;
 	(void)prctl(PR_GET_CHILD_SUBREAPER, &was_subreaper);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	take_signals(child);
-	process = fork();
+	signals = signalfd(-1, &child->awaited, SFD_CLOEXEC | SFD_NONBLOCK);
+	process = signals >= 0 ? fork() : -1;
 	if (process == 0)
 		become(child, parent, program, words, environment, keeps_input);
 	if (process > 0) {
-		wait_for(process, child);
+		wait_for(process, signals, child);
 		if (child->told != 0)
 			end_strays(before, known);
 	}
+	if (signals >= 0)
+		close(signals);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, was_subreaper);
 }
 
 void child_finish(const struct child *child)
 {
-	give_signals_back(child);
+	if (child->ran)
+		give_signals_back(child);
 	if (child->told != 0)
 		(void)raise(child->told);
 }

@@ -4,8 +4,17 @@
 #define SIFGATE_CHILD_H
 
 #include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
 
 struct child {
+	/* Asked whenever `notices` can be read, and for a moment after: says that the program has done enough, and is
+	 * killed. NULL: it runs to its end. */
+	bool (*enough)(void *context, pid_t process);
+	void *context;
+	int notices;	/* an inotify descriptor, or -1 */
+	bool ran;	/* child_run() was here, and child_finish() has something to do */
+	bool stopped;	/* it had done enough */
 	int status;	/* as waitpid(2) tells it; -1: it was never started */
 	int told;	/* the signal by which this process was told to end meanwhile; 0: none */
 	sigset_t mask;	/* as it was before, and is again after child_finish() */

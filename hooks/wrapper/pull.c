@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,31 @@ static int open_pulled(const char *path)
 	int image = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	return image < 0 ? -errno : image;
+}
+
+/* A pull that is under way, and the private directory that it writes into. */
+struct pulling {
+	char directory[PATH_MAX];
+	char *path;	/* of what is run, once that is known */
+};
+
+static bool has_done_enough(void *context, pid_t process)
+{
+	const struct pulling *pulling = context;
+
+	return cached_is_copied(process, pulling->directory, pulling->path);
+}
+
+/* Returns an inotify descriptor that tells when a file comes into the directory, or -1. */
+static int watch(const char *directory)
+{
+	int notices = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+	if (notices >= 0 && inotify_add_watch(notices, directory, IN_CREATE) < 0) {
+		close(notices);
+		notices = -1;
+	}
+	return notices;
 }
 
 /* Returns the environment with the runtime's directory for what it needs for a moment; NULL without memory. */
@@ -43,7 +69,7 @@ static char **environment_of_pull(const struct launch *launch, const char *direc
 			environment[count++] = launch->environment[i];
 	}
 	for (size_t i = 0; environment != NULL && i < 2; i++) {
-		if (asprintf(&environment[count++], "%s%s", names[i], directory) < 0)
+		if (asprintf(&environment[count++], "%s%s/" SCRATCH_TEMPORARY, names[i], directory) < 0)
 			return NULL;
 	}
 	return environment;
@@ -79,32 +105,43 @@ static int settle(const char *directory, const char *target, bool cached, char p
 	return other >= 0 ? other : image;
 }
 
+/* Runs the pull into a directory that is there. Returns a descriptor of what is run, or -errno and a reason. */
+static int run(const struct launch *launch, const char *program, unsigned word, const char **words, const char *target,
+	       struct pulling *pulling, struct child *child, char *reason, size_t size)
+{
+	bool cached = !flags_say(launch, word, "--disable-cache");
+	char **environment = environment_of_pull(launch, pulling->directory);
+	int failure;
+
+	child->enough = cached ? has_done_enough : NULL;
+	child->context = pulling;
+	child->notices = watch(pulling->directory);
+	if (environment != NULL)
+		child_run(child, program, words, environment, flags_say(launch, word, "--docker-login"));
+	if (child->notices >= 0)
+		close(child->notices);
+	failure = child->stopped ? 0 : failure_of(child, reason, size);
+	if (failure == 0 && !child->stopped)
+		return settle(pulling->directory, target, cached, pulling->path);
+	scratch_remove(pulling->directory);
+	return failure == 0 ? open_pulled(pulling->path) : failure;
+}
+
 /* Pulls into a directory of its own. Returns a descriptor and the path of what is run, or -errno and a reason. */
 static int fetch(const struct launch *launch, const char *program, unsigned word, const char **words,
 		 char target[PATH_MAX], struct flight *flight, char path[PATH_MAX], char *reason, size_t size)
 {
-	bool cached = !flags_say(launch, word, "--disable-cache");
-	char directory[PATH_MAX];
-	char **environment;
-	struct child child;
-	int image = scratch_make(directory);
+	struct child child = {.status = -1};
+	struct pulling pulling = {.path = path};
+	int image = scratch_make(pulling.directory);
 
 	if (image != 0) {
+		scratch_remove(pulling.directory);
 		(void)snprintf(reason, size, "no directory for the pull: %s", strerror(-image));
 		return image;
 	}
-	(void)snprintf(target, PATH_MAX, "%.*s/" SCRATCH_IMAGE, PATH_MAX - 32, directory);
-	environment = environment_of_pull(launch, directory);
-	if (environment == NULL) {
-		scratch_remove(directory);
-		return -ENOMEM;
-	}
-	child_run(&child, program, words, environment, flags_say(launch, word, "--docker-login"));
-	image = failure_of(&child, reason, size);
-	if (image == 0)
-		image = settle(directory, target, cached, path);
-	else
-		scratch_remove(directory);
+	(void)snprintf(target, PATH_MAX, "%.*s/" SCRATCH_IMAGE, PATH_MAX - 32, pulling.directory);
+	image = run(launch, program, word, words, target, &pulling, &child, reason, size);
 	flight_land(flight, image >= 0 && strcmp(path, target) != 0 ? path : NULL);
 	child_finish(&child);
 	return image;

@@ -21,6 +21,7 @@ static const char *const bases[] = {"APPTAINER_TMPDIR", "SINGULARITY_TMPDIR", "T
 
 int scratch_make(char directory[PATH_MAX])
 {
+	char temporary[PATH_MAX];
 	const char *base = NULL;
 
 	for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]) && (base == NULL || base[0] != '/'); i++)
@@ -30,7 +31,8 @@ int scratch_make(char directory[PATH_MAX])
 	if (snprintf(directory, PATH_MAX, "%.*s/sifgate-pull-XXXXXX", PATH_MAX - 64, base) < 0 ||
 	    mkdtemp(directory) == NULL)
 		return -errno;
-	return 0;
+	(void)snprintf(temporary, PATH_MAX, "%.*s/" SCRATCH_TEMPORARY, PATH_MAX - 16, directory);
+	return mkdir(temporary, 0700) == 0 ? 0 : -errno;
 }
 
 static void empty(int directory, unsigned depth)

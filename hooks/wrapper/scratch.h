@@ -6,8 +6,9 @@
 #include <limits.h>
 
 #define SCRATCH_IMAGE "image.sif"
+#define SCRATCH_TEMPORARY "tmp"		/* a directory in it: what the runtime needs for a moment */
 
-/* Makes a directory where the runtime itself keeps what it needs for a moment. Returns 0 or -errno. */
+/* Makes a directory, and one in it, where the runtime itself keeps what it needs for a moment. Returns 0 or -errno. */
 int scratch_make(char directory[PATH_MAX]);
 
 /* Removes it with all that is in it, whatever modes an unpacked image has left there. */

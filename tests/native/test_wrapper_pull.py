@@ -143,10 +143,22 @@ def test_the_pull_has_the_users_flags_and_no_others(scene: Scene) -> None:
     words = f"-q --config /c exec --no-https -B /a:/b {credentials} --nv --authfile /f {URI} true".split()
     with ScriptedAgent(scene.socket, script(words.index(URI) + 1)):
         scene.run(*words)
-    directory = scene.told("tmpdir")[0]
+    directory = scene.told("tmpdir")[0].removesuffix("/tmp")
     kept = f"-q --config /c pull --no-https {credentials} --authfile /f --force --dir /"
     assert scene.told("pulled") == [*kept.split(), "--", f"{directory}/image.sif", URI]
     assert Path(directory).parent == scene.tmp
+
+
+def test_the_copy_of_a_cached_file_is_not_waited_for(scene: Scene) -> None:
+    """Once the runtime reads the file in its cache to write the copy, all is known: neither time nor room for it."""
+    scene.cached.write_bytes(b"cached" * 8000)
+    during = 'exec 8<$PLACE/cache/cache/oci-tmp/4843a9 9>"${last%/*}/tmp-copy-1"; exec sleep 60'
+    began = time.monotonic()
+    with ScriptedAgent(scene.socket, script(2)) as agent:
+        assert scene.run("exec", URI, env={"DURING": during})[0] == 3
+    assert time.monotonic() - began < 2
+    assert (scene.told("launched")[1], agent.opened) == (str(scene.cached), [("", (b"cached" * 11)[:64])])
+    assert scene.leftovers == []
 
 
 def test_without_a_cache_the_pulled_file_itself_is_run(scene: Scene) -> None:
