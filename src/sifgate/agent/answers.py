@@ -76,7 +76,7 @@ class Answers:
             launch=found.launch,
             decision=found.decision,
             stand=_stand(found.footing),
-            latency_ms=(time.monotonic() - session.arrived) * 1000,
+            latency_ms=(time.monotonic() - session.arrived - session.pulled) * 1000,
             outcome=outcome,
         )
         if found.decision is found.own or found.decision == found.own:

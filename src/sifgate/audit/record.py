@@ -100,7 +100,7 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     claimed: dict[str, str] = {}
     suppressed: int = 0
     latency_ms: float = 0.0
-    """From the question's arrival to the decision."""
+    """From the question's arrival to the decision, without what the runtime's own pull took."""
     kept_by: str = ""
     """`server`: a multi-node step's first decision was taken instead of this node's."""
 

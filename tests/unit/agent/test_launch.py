@@ -326,3 +326,11 @@ def test_client_opens_what_it_is_told_with_its_own_rights(tmp_path: Path) -> Non
     descriptor = open_image(b"x", bytes(tmp_path))
     assert os.pread(descriptor, 1, 0) == b"x"
     os.close(descriptor)
+
+
+def test_words_beside_a_path_are_recorded(agent: RunningAgent, tmp_path: Path) -> None:
+    """A guard that has found the image itself also says what was started with it."""
+    (tmp_path / "x.sif").write_bytes(b"x")
+    fields = [("door", b"guard"), ("uid", b"1000"), ("path", bytes(tmp_path / "x.sif"))]
+    agent.client.ask([*fields, ("arg", b"squashfuse_ll"), ("arg", b"x.sif")])
+    assert agent.records()[0].argv == ("squashfuse_ll", "x.sif")
