@@ -215,6 +215,19 @@ def test_a_second_launch_asks_the_server_nothing(
     assert (gates.asked(gate), agent.status()["scans"]["extractions"]) == before
 
 
+def test_prologs_and_steps_ask_the_server_once_a_node(
+    cluster: Cluster, gate: Path, start_agent: StartAgent
+) -> None:
+    """Six jobs begin together on a node that does not know their image: one scan, one question to the server."""
+    cluster.run("alice", _launch(CLEAN, "-w", "n1"))
+    agent = start_agent()
+    before = gates.asked(gate)
+    line = f"for i in 1 2 3 4 5 6; do srun -w n2 apptainer exec {CLEAN} echo ran & done; wait"
+    done = cluster.run("alice", ["sh", "-c", line])
+    assert done.stdout == "ran\n" * 6
+    assert (gates.asked(gate) - before, agent.status()["scans"]["extractions"]) == (1, 1)
+
+
 def test_a_scope_by_partition_cannot_be_forged(cluster: Cluster, start_agent: StartAgent) -> None:
     """What the prolog says of the job counts, what stands in the job's environment does not."""
     scope = "\nscopes:\n  - id: lenient\n    match: {partition: [other]}\n    set: {mode: warn}\n"
