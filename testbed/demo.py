@@ -7,6 +7,7 @@ a small committed image; it says so. Whatever it starts it ends; what was built 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -20,8 +21,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from sifgate.doors.table import find
 from testbed.cache import cache_root
 from testbed.cluster import Cluster, install
+from testbed.cluster.gate import records
+from testbed.cluster.guard import guarded
 from testbed.errors import TestbedError
 from testbed.images import SMALL, obtain_image
 from testbed.prepare import prepare
@@ -29,6 +33,8 @@ from testbed.prepare import prepare
 SIFGATE = Path(sys.executable).with_name("sifgate")
 POLICY = Path(__file__).resolve().parents[1] / "etc/sifgate/examples/enforcing.yaml"
 IMAGES = {"kev": "bullseye-kev.sif", "clean": "trixie.sif", "unsupported": "centos-7-runs.sif"}
+TEMPORARY = "/tmp/sci.sif"  # noqa: S108 - in the cluster, whose /tmp is a file system of its own
+COPY = f"cp /usr/bin/apptainer mine && ./mine exec {TEMPORARY} echo the container runs"
 REFUSED = 1
 NOTICE = re.compile(r"^sifgate: (warning|launch refused)", re.MULTILINE)
 
@@ -86,7 +92,7 @@ def tell_as_root(story: Story) -> int:
     nodes = Cluster(
         nodes=("n1",),
         plugstack="required sifgate.so\n",
-        prepare=[install.plugin],
+        prepare=[install.plugin, install.programs],
         binds={role: path.parent for role, path in images.items()},
     )
     with ExitStack() as stack:
@@ -98,6 +104,8 @@ def tell_as_root(story: Story) -> int:
         stack.enter_context(engine(story, root))
         scan_cold(story, root, images["kev"])
         first_launches(story, cluster)
+        batch_script(story, cluster)
+        copied_runtime(story, cluster)
         story.expect(set(cluster.nodes().values()) == {"idle"}, f"nodes {cluster.nodes()}")
         story.line(f"the node after all that: {cluster.nodes()['n1']}; the audit log says:")
         story.shown(sifgate(root, "audit", "tail").stdout)
@@ -185,6 +193,37 @@ def first_launches(story: Story, cluster: Cluster) -> None:
         story.line(f"{sentence}: {verb}")
         story.shown(f"$ {' '.join(argv)}\n{done.stderr}{done.stdout}")
         story.expect(outcome == wanted, f"exit, ran, notice = {outcome}, wanted {wanted}")
+
+
+def batch_script(story: Story, cluster: Cluster) -> None:
+    """Launch from a batch script, whose words no plugin of Slurm sees: the wrapper in apptainer's place does."""
+    door = find("wrapper")
+    door.install(cluster.tree, argparse.Namespace(prefix=None))
+    script = f"#!/bin/sh\ncd /scratch; apptainer exec /images/kev/{IMAGES['kev']} echo the container runs\n"
+    try:
+        cluster.run("alice", ["sbatch", "--wait", "-o", "/scratch/job.out"], text=script)
+    finally:
+        door.remove(cluster.tree)
+    said = (cluster.scratch / "job.out").read_text()
+    stopped = "the container runs" not in said and NOTICE.search(said) is not None
+    story.line(f"the first image again, in a batch script: {'refused by the wrapper' if stopped else 'run'}")
+    story.shown(f"$ sbatch <<'EOF'\n{script}EOF\n{said}")
+    story.expect(stopped, "the wrapper did not stop the launch")
+
+
+def copied_runtime(story: Story, cluster: Cluster) -> None:
+    """Launch with a copy of the runtime, which no wrapper sees: the kernel shows the open of the image to the guard."""
+    cluster.run("root", ["cp", f"/images/kev/{IMAGES['kev']}", TEMPORARY]).check()
+    with guarded(cluster, "n1", "level image", f"filesystem {Path(TEMPORARY).parent}"):
+        done = cluster.run("alice", ["sh", "-c", COPY])
+    stopped = done.returncode != 0 and "the container runs" not in done.stdout
+    verb = "refused by the guard" if stopped else "run"
+    reference = records(cluster.node_root("n1"), "guard")[-1]["reference"]
+    page = sifgate(cluster.node_root("n1"), "explain", reference).stdout.splitlines()
+    explained = "\n".join(line for line in page if line.split()[0] in {"decision", "when", "image", "why"})
+    story.line(f"and by a copy of the runtime: {verb}; what he asks then, `sifgate explain --last`, shows:")
+    story.shown(f"$ {COPY}\n{done.stderr}{done.stdout}{explained}")
+    story.expect(stopped, "the guard did not stop the launch")
 
 
 def sifgate(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
