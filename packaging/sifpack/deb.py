@@ -32,11 +32,16 @@ exit 0
 _PRERM = _HEAD + 'case "$1" in remove | deconfigure) /usr/lib/sifgate/package/@ take ;; esac\nexit 0\n'
 _POSTRM = (
     _HEAD
-    + """case "$1" in
-remove) if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi ;;
+    + """helper() { ! command -v deb-systemd-helper >/dev/null 2>&1 || deb-systemd-helper "$@" >/dev/null 2>&1; }
+units="UNITS"
+case "$1" in
+remove)
+	[ -z "$units" ] || helper mask $units
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+	;;
 purge)
 	rm -rf %
-	if command -v deb-systemd-helper >/dev/null 2>&1; then deb-systemd-helper purge & >/dev/null 2>&1; fi
+	[ -z "$units" ] || { helper purge $units; helper unmask $units; }
 	rmdir /var/lib/sifgate /var/log/sifgate /etc/sifgate/policy.d /etc/sifgate /run/sifgate 2>/dev/null
 	;;
 esac
@@ -92,10 +97,8 @@ def _need(need: str, series: Series) -> str:
 
 def _scripts(control: Path, root: Path, package: Package) -> None:
     units = " ".join(path.name for path in sorted((root / "usr/lib/systemd/system").glob("*")))
-    purge = _POSTRM.replace("%", " ".join(package.purged) or "/var/lib/sifgate/.new-@")
-    purge = purge.replace(" & ", f" {units} ") if units else "".join(
-        line for line in purge.splitlines(keepends=True) if "deb-systemd-helper" not in line
-    )  # fmt: skip
+    purged = " ".join(package.purged) or "/var/lib/sifgate/.new-@"
+    purge = _POSTRM.replace("UNITS", units).replace("%", purged)
     scripts = {"preinst": _PREINST, "postinst": _POSTINST, "prerm": _PRERM, "postrm": purge}
     for name, text in scripts.items():
         path = control / name

@@ -20,7 +20,7 @@ from sifpack.python import SOURCE
 from sifpack.series import GLIBC, machine
 
 TOOLCHAIN = SOURCE / "packaging" / "toolchain.txt"
-RECIPE = "1"
+RECIPE = "2"
 PREFIX_MAP = f"-ffile-prefix-map={SOURCE}=."
 
 
@@ -41,7 +41,12 @@ def obtain_plugins(headers: Mapping[str, Path]) -> Path:
         compiler = f"{_zig()} cc -target {machine()}-linux-gnu.{GLIBC}"
         caches = {name: str(work / ".zig") for name in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")}
         for series in headers:
-            words = [f"OUT={work / series}", f"CC={compiler}", f"SLURM_INCLUDE={headers[series]}"]
+            words = [
+                f"OUT={work / series}",
+                f"CC={compiler}",
+                f"SLURM_INCLUDE={headers[series]}",
+                "LDFLAGS=-s",
+            ]
             run(["make", "--silent", "-C", str(SOURCE / "plugin"), *words, f"CFLAGS=-O2 -g0 {PREFIX_MAP}", "all"],
                 environment={**os.environ, **caches})  # fmt: skip
         shutil.rmtree(work / ".zig")

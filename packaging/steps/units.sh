@@ -34,13 +34,10 @@ switch_on() {
 	fi
 }
 
+# Debian's helper keeps a removed package's units masked, and forgets them when it is purged: the maintainer scripts' task.
 switch_off() {
 	if booted && has systemctl; then systemctl --no-reload stop "$1" >/dev/null 2>&1; fi
-	if has deb-systemd-helper; then
-		deb-systemd-helper disable "$1" >/dev/null 2>&1
-	elif has systemctl; then
-		systemctl --no-reload disable "$1" >/dev/null 2>&1
-	fi
+	if ! has deb-systemd-helper && has systemctl; then systemctl --no-reload disable "$1" >/dev/null 2>&1; fi
 }
 
 reload_units() { if booted && has systemctl; then systemctl daemon-reload || say "systemctl daemon-reload failed"; fi; }
