@@ -163,6 +163,24 @@ def test_a_slow_agent_and_many_openers_end_in_time(here: GuardStage) -> None:
     assert len(here.agent.asked) >= 4
 
 
+def test_a_thousand_openers_at_once_are_all_answered(here: GuardStage) -> None:
+    """However many of them the agent gets to see: nobody waits longer, nobody is forgotten."""
+    here.agent.script = [("decide", "allow", {})]
+    here.start()
+    image = here.put("a.sif", IMAGE)
+    program = (
+        "import os,sys,threading,time\n"
+        "def go():\n t=time.monotonic(); os.close(os.open(sys.argv[1],0)); laps.append(time.monotonic()-t)\n"
+        "laps=[]; threads=[threading.Thread(target=go) for _ in range(1000)]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]; print(len(laps), max(laps))"
+    )
+    count, longest = here.run(
+        0, "setpriv", "--reuid=3000", "/usr/bin/python3", "-c", program, image
+    ).stdout.split()
+    assert int(count) == 1000
+    assert float(longest) < DEADLINE + SLACK
+
+
 def test_one_users_slow_questions_leave_askers_for_others(here: GuardStage) -> None:
     """A user holds half of the askers at most."""
     here.agent.script = lambda ask: SILENT if ask.number("uid") == ALICE else BLOCK

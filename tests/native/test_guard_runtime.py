@@ -18,6 +18,7 @@ from testbed.cluster.scripted import Step
 from tests.fakes.fuse import LyingFileSystem
 from tests.native.guard_stage import ALICE, DEADLINE, PLAIN, SLACK, GuardStage
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 NOTICE = 'sifgate: launch refused: 2 CVEs (rule "kev")\n  ref    7QX4-19\x1b[31m'
 BLOCK: list[Step] = [("decide", "block", {"notice": NOTICE})]
 ENGINE = {"ENGINE_CONFIG1": json.dumps({"engineConfig": {"jsonConfig": {"image": "/images/a.sif"}}})}
@@ -145,6 +146,31 @@ def test_the_witness_ends_a_starter_that_runs_another_image(here: GuardStage) ->
     done = here.run(ALICE, "sh", "-c", script, env=ENGINE)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, "")
     assert here.agent.asked[-1].first("path") == b"/images/a.sif"
+
+
+def test_in_the_setuid_flow_the_user_is_the_one_who_called(here: GuardStage) -> None:
+    """A starter that runs as root for alice is judged as alice's, and ended like any other."""
+    shutil.copy("/bin/cat", here.seen / "starter-suid")
+    (here.seen / "starter-suid").chmod(0o4755)
+    here.start()
+    words = [here.place / "starter-suid", here.place / "ecl.toml"]
+    assert here.run(ALICE, *words).stdout.startswith("activated")
+    assert here.run(ALICE, *words, env=ENGINE).returncode == -signal.SIGKILL
+    assert [ask.number("uid") for ask in here.agent.asked] == [ALICE]
+
+
+def test_the_units_capabilities_are_enough(here: GuardStage) -> None:
+    """Everything at this level works with what etc/systemd/sifgate-guard.service leaves to it."""
+    unit = (REPOSITORY / "etc/systemd/sifgate-guard.service").read_text()
+    line = next(line for line in unit.splitlines() if line.startswith("CapabilityBoundingSet="))
+    names = [name.removeprefix("CAP_").lower() for name in line.partition("=")[2].split()]
+    here.put("a.sif", b"alice's")
+    here.agent.script = [("open", f"{here.place}/a.sif"), *BLOCK]
+    here.start(prefix=["setpriv", "--bounding-set", ",".join(["-all", *(f"+{name}" for name in names)])])
+    assert here.run(ALICE, "sh", "-c", f"exec {here.place}/starter").returncode == 126
+    assert here.agent.opened == [("", b"alice's")]
+    done = here.run(ALICE, "sh", "-c", f": < {here.place}/ecl.toml; echo survived", env=ENGINE)
+    assert done.returncode == -signal.SIGKILL
 
 
 def test_an_oci_runtime_is_asked_about_by_its_bundle(here: GuardStage) -> None:
