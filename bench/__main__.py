@@ -85,13 +85,14 @@ def quote(run: Run) -> None:
 
 
 def _parts() -> dict[str, Callable[[], list[Figure]]]:
-    from bench import cold, guard, image, oci, slurm, warm, wrapper
+    from bench import cold, guard, image, oci, slurm, submit, warm, wrapper
 
     return {
         "image": image.measure,
         "cold": cold.measure,
         "warm": warm.measure,
         "slurm": slurm.measure,
+        "submit": submit.measure,
         "wrapper": wrapper.measure,
         "oci": oci.measure,
         "guard": guard.measure,
