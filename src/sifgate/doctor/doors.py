@@ -8,14 +8,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from sifgate.config import Places
+from sifgate.doctor.agent import ask
 from sifgate.doctor.finding import Finding, Health, fine, problem
 from sifgate.doors.door import LIBEXEC, DoorState
 from sifgate.doors.memory import Memory
+from sifgate.doors.runtime import is_wrapper
 from sifgate.doors.table import MODULES, find
+from sifgate.doors.wrapper import DIRECTORIES, NAMES
 from sifgate.errors import ConfigError
 
 LIMIT = 10.0
 """Seconds that a test launch may take."""
+SOCKET = Places.of_system().run / "agent.sock"
+"""The only one that wrapped programs ask."""
 ASK_DOORS = frozenset({"oci-hook", "enroot-hook", "submit"})
 """Doors whose program is `sifgate-ask`."""
 _POSTURE = "sifgate-posture 1\nagent_unreachable block\nscan_wait_ms 2000\n"
@@ -65,6 +71,30 @@ def _lies(name: str, state: DoorState, *, disabled: bool) -> Finding:
 def _reaches(name: str, tree: Path, socket: Path) -> Iterator[Finding]:
     if name in ASK_DOORS:
         yield from _ask_reaches(name, tree, socket)
+    elif name == "wrapper":
+        yield from _wrapper_reaches(tree, socket)
+
+
+def _wrapper_reaches(tree: Path, socket: Path) -> Iterator[Finding]:
+    """Call the wrapped program for its version, which starts nothing: the agent counts one conversation more."""
+    there = tree / SOCKET.relative_to("/")
+    programs = [tree / directory.lstrip("/") / name for directory in DIRECTORIES for name in NAMES]
+    wrapped = [path for path in programs if is_wrapper(path)]
+    before = _accepted(socket)
+    if not wrapped or before < 0 or not (there.exists() and there.samefile(socket)):
+        return  # a wrapper knows one socket only; that of another root, or without an agent, tells nothing
+    words = [f"/{wrapped[0].relative_to(tree)}", "--version"]
+    done = _run(words if tree == Path("/") else ["chroot", str(tree), *words])
+    if done != 0:
+        yield problem("door wrapper", f"{words[0]} --version ends with {done}", "sifgate wrapper install")
+    elif _accepted(socket) - before <= _OWN_CALL:
+        yield problem("door wrapper", "a test launch does not reach the agent", "see `agent`, `socket`")
+
+
+def _accepted(socket: Path) -> int:
+    """Return how many conversations the agent has taken; -1 where it does not say."""
+    status = ask(socket).status
+    return int(status["connections"]["accepted"]) if status else -1
 
 
 def _ask_reaches(name: str, tree: Path, socket: Path) -> Iterator[Finding]:

@@ -41,7 +41,7 @@ def gate_root(site: Cluster) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+def node_left_idle(request: pytest.FixtureRequest) -> Iterator[None]:
     """Check after every test that the node is idle and no process of a user is left."""
     yield
     if "site" in request.fixturenames:
