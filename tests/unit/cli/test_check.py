@@ -158,7 +158,7 @@ def test_a_name_that_is_not_utf_8_reaches_the_agent(root: Path, tmp_path: Path, 
         [("send", wire.encode("answer", [("body", b"{}")]))],
         [("decide", "maybe", {})],
         [("decide", "allow", {"body": "{}"})],
-        [("send", wire.encode("error", [("code", b"internal"), ("text", b"a defect")]))],
+        [("send", wire.encode("error", [("code", b"timeout"), ("text", b"nothing was heard in time")]))],
     ],
     ids=["hangs up", "garbage", "no decision", "no action", "no record", "refuses"],
 )
