@@ -65,21 +65,31 @@ static bool is_named_by(const char *path, const char *word)
 	return path != NULL && strcmp(basename(path), basename(word)) == 0;
 }
 
-void judged_apply(struct judged *judged, const struct launch *launch, unsigned word)
+static bool is_gone(int image)
+{
+	struct stat status;
+
+	return fstat(image, &status) == 0 && status.st_nlink == 0;
+}
+
+bool judged_apply(struct judged *judged, const struct launch *launch, unsigned word)
 {
 	if (judged->word != 0) {
 		if (judged->pulled != NULL)
 			launch->words[judged->word] = judged->pulled;
-		return;
+		return true;
 	}
 	for (unsigned i = judged->count; word != 0 && word < launch->count && i-- > 0;) {
 		char *name;
 
 		if (!is_named_by(judged->opened[i].path, launch->words[word]))
 			continue;
+		if (is_gone(judged->opened[i].image))
+			return false;
 		name = name_of(judged->opened[i].image);
 		if (name != NULL)
 			launch->words[word] = name;
-		return;
+		break;
 	}
+	return true;
 }

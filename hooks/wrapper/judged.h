@@ -27,7 +27,10 @@ int judged_open(struct judged *judged, const char *path, const char *cwd);
 /* Remembers that what `word` names was pulled and lies in `path`, of which `image` is a descriptor. */
 void judged_pulled(struct judged *judged, unsigned word, const char *path, int image);
 
-/* Puts what was judged into the launch; `word` is what the decision says, 0 for nothing. */
-void judged_apply(struct judged *judged, const struct launch *launch, unsigned word);
+/*
+ * Puts what was judged into the launch; `word` is what the decision says, 0 for nothing. Returns false where the site
+ * wants nothing else to run and the judged file is gone from its directory: no runtime would find it.
+ */
+bool judged_apply(struct judged *judged, const struct launch *launch, unsigned word);
 
 #endif

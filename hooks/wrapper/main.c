@@ -90,7 +90,10 @@ static bool judge(struct asking *asking)
 		speech_tell_posture(asking->launch, &posture, answer.failure);
 		allowed = posture.agent_unreachable != ACTION_BLOCK;
 	}
-	judged_apply(&asking->judged, asking->launch, answer.word);	/* what was pulled is run even if nobody decided */
+	if (!judged_apply(&asking->judged, asking->launch, answer.word) && allowed) {
+		speech_tell_replaced(asking->launch);
+		allowed = false;
+	}
 	answer_free(&answer);
 	return allowed;
 }

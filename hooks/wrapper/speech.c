@@ -45,6 +45,14 @@ void speech_tell_posture(const struct launch *launch, const struct posture *post
 	tell(launch, text, action == ACTION_BLOCK);
 }
 
+void speech_tell_replaced(const struct launch *launch)
+{
+	tell(launch,
+	     "sifgate: launch refused: the image was replaced after it was judged\n"
+	     "  do     start it again: what lies there now is judged then",
+	     true);
+}
+
 void speech_tell_progress(const struct launch *launch, struct wire_text text)
 {
 	if (launch->speaks && launch->rank == 0)

@@ -13,6 +13,9 @@ void speech_tell(const struct launch *launch, const struct answer *answer);
 /* Tells what the posture does without a decision, and writes it to the system's log. */
 void speech_tell_posture(const struct launch *launch, const struct posture *posture, const char *failure);
 
+/* Tells that the judged file was replaced or removed before it could start. */
+void speech_tell_replaced(const struct launch *launch);
+
 /* Tells one line of progress, to rank 0. */
 void speech_tell_progress(const struct launch *launch, struct wire_text text);
 

@@ -10,11 +10,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from testbed.cluster.scripted import ScriptedAgent, Step
+
+from sifgate import wire
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -399,6 +401,24 @@ def test_the_judged_file_itself_is_run_where_the_site_wants_it(stage: Stage) -> 
     name, *rest = stage.saw("arg")[2:]
     assert (name.startswith(b"/proc/self/fd/"), rest) == (True, [b"true"])
     assert name.rpartition(b"/")[2] in stage.saw("fd")
+
+
+def test_a_judged_file_that_is_gone_is_not_started(stage: Stage) -> None:
+    """Replaced before the answer: refused with a notice of its own, and nothing runs."""
+    image = stage.place / "x.sif"
+    image.write_text("judged")
+    (stage.place / "other").write_text("other")
+    (stage.built / "run-judged").touch()
+
+    def script(_ask: wire.Message) -> Iterator[Step]:
+        yield ("open", str(image))
+        (stage.place / "other").rename(image)
+        yield ("decide", "allow", {"word": "2"})
+
+    with ScriptedAgent(stage.socket, script):  # type: ignore[arg-type]
+        done = stage.run("exec", "x.sif")
+    assert (done.returncode, stage.ran) == (255, False)
+    assert done.stderr.startswith("sifgate: launch refused: the image was replaced after it was judged\n")
 
 
 @pytest.mark.parametrize("word", ["", "0", "1", "3", "99"])

@@ -24,6 +24,7 @@ for word; do [ "$word" = pull ] && pulls=1; last=$before before=$word; done
 if [ -z "$pulls" ]; then
 	printf '%s\\n' "$@" >"$PLACE/launched"
 	for word; do [ -f "$word" ] && cp "$word" "$PLACE/image"; done
+	for fd in /proc/self/fd/*; do readlink "$fd"; done >"$PLACE/descriptors"
 	exit 3
 fi
 printf '%s\\n' "$@" >>"$PLACE/pulled"
@@ -135,6 +136,8 @@ def test_the_cached_file_is_judged_and_run(scene: Scene) -> None:
     assert agent.opened == [("", scene.cached.read_bytes()[:64])]
     assert scene.leftovers == []
     assert scene.told("input") == ["/dev/null"]
+    strange = ("inode", "socket", "sifgate-pull", "oci-tmp")
+    assert [line for line in scene.told("descriptors") if any(part in line for part in strange)] == []
 
 
 def test_the_pull_has_the_users_flags_and_no_others(scene: Scene) -> None:
@@ -236,9 +239,12 @@ def test_a_lock_of_somebody_else_holds_nobody(scene: Scene) -> None:
     assert scene.told("launched") == ["exec", str(scene.cached)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+STUBBORN = "trap '' INT TERM HUP; "
+
+
 @pytest.mark.parametrize(
-    ("trap", "limit"), [("", 3), ("trap '' INT TERM HUP; ", 5)], ids=["gentle", "stubborn"]
+    ("number", "trap", "limit"),
+    [(signal.SIGINT, "", 3), (signal.SIGTERM, "", 3), (signal.SIGHUP, "", 3), (signal.SIGTERM, STUBBORN, 5)],
 )
 def test_a_launch_ended_during_its_pull_leaves_nothing(
     scene: Scene, number: signal.Signals, trap: str, limit: float
