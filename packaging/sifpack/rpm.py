@@ -51,9 +51,10 @@ exit 0
 if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 exit 0
 """
+# A file trigger's prefix is compared with directories only; it is given the files on standard input, all to be read.
 _TRIGGER = """
-%transfiletriggerin -- {files}
-{steps} again
+%transfiletriggerin -- {directories}
+if awk '{condition} {{ found = 1 }} END {{ exit !found }}'; then {steps} again; fi
 exit 0
 """
 
@@ -86,7 +87,9 @@ def _spec(root: Path, package: Package, series: Series, revision: int) -> str:
     steps = f"/usr/lib/sifgate/package/{package.name}"
     scripts = _SCRIPTS.format(steps=steps)
     if package.triggers:
-        scripts += _TRIGGER.format(steps=steps, files=" ".join(package.triggers))
+        condition = " || ".join(f'$0 == "{path}"' for path in package.triggers)
+        directories = " ".join(sorted({str(Path(path).parent) for path in package.triggers}))
+        scripts += _TRIGGER.format(steps=steps, directories=directories, condition=condition)
     return _SPEC.format(
         name=package.name,
         version=version(),

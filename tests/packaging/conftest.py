@@ -17,7 +17,7 @@ from sifpack.__main__ import compile_parts, make_packages
 from sifpack.python import SOURCE, build_wheel
 from sifpack.series import SERIES
 
-RECIPE = "1"
+RECIPE = "2"
 KEPT = 2
 """Built packages of earlier contents that stay in the cache."""
 
@@ -42,7 +42,8 @@ def _make(work: Path) -> None:
     build.mkdir()
     parts = compile_parts(build_wheel(work, sdist=False))
     make_packages(SERIES["trixie"], parts, [1, 2], build, work, without="sifgate-server")
-    make_packages(SERIES["el"], parts, [1], build, work, without="sifgate-server")
+    here = SERIES["el"]._replace(python="3.13")  # so that rpm can install them into the same tree
+    make_packages(here, parts, [1], build, work, without="sifgate-server")
     shutil.rmtree(build)
 
 
