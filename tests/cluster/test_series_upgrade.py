@@ -13,6 +13,7 @@ import pytest
 from testbed.cluster import Cluster, install
 from testbed.cluster.scripted import ScriptedAgent
 
+from sifgate.doors import slurm
 from sifgate.doors.spank import DOOR
 from sifgate.errors import ConfigError
 
@@ -132,6 +133,35 @@ def test_where_no_plugin_fits_the_line_goes(cluster: Cluster, need: str, how: st
     plugin.write_bytes(kept)
     DOOR.install(tree, _options())
     assert _line(tree) == f"{need} {OURS}"
+
+
+BROKEN_CLIENTS = {
+    "hangs": "#!/bin/sh\nexec sleep 600\n",
+    "cannot be run": "#!/no/such/interpreter\n",
+    "says nothing": "#!/bin/sh\n",
+    "ends with an error": "#!/bin/sh\necho 'srun: fatal: no configuration' >&2; exit 1\n",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN_CLIENTS)
+def test_a_broken_client_writes_no_line(cluster: Cluster, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that comes to no end changes nothing; nothing hangs, and status says what is wrong."""
+    monkeypatch.setattr(slurm, "LIMIT_S", 1.0)
+    client = cluster.tree / "usr/bin/srun"
+    with ExitStack() as stack:
+        cluster.run("root", ["mv", "/usr/bin/srun", "/usr/bin/srun.kept"]).check()
+        stack.callback(cluster.run, "root", ["mv", "-f", "/usr/bin/srun.kept", "/usr/bin/srun"])
+        client.write_text(BROKEN_CLIENTS[how])
+        client.chmod(0o755)
+        with pytest.raises(ConfigError):
+            DOOR.install(cluster.tree, _options())
+        assert not (cluster.tree / PLACE).exists()
+        assert DOOR.state(cluster.tree).problem != ""
+        _left_by(cluster.tree, "required", "24.11")
+        with pytest.raises(ConfigError):
+            DOOR.install(cluster.tree, _options())
+        assert bool(_line(cluster.tree)) is (how == "hangs")
+    assert list((cluster.tree / "tmp").glob("sifgate-slurm-*")) == []
 
 
 def test_nothing_is_written_where_it_cannot_work(cluster: Cluster) -> None:

@@ -19,8 +19,8 @@ from sifgate.errors import ConfigError
 
 NAME = "sifgate.conf"
 LIBRARY = "sifgate.so"
-MAX_DEPTH = 8
-"""Includes in includes; Slurm itself stops at no depth."""
+MAX_FILES = 100
+"""Included files that are read: a file may include itself."""
 _OUT = "#was: "
 _HEAD = "# sifgate: judges container images at launch; written by `sifgate spank install`, see docs/doors/slurm.md\n"
 
@@ -67,7 +67,7 @@ class Plugstack:
 
     def lines(self) -> list[Line]:
         """Return every plugin that Slurm would load, in its order."""
-        return list(self._read(self.path, 0))
+        return list(self._read(self.path, [self.path]))
 
     def ours(self) -> list[Line]:
         """Return those lines that name our plugin, wherever they stand."""
@@ -123,12 +123,15 @@ class Plugstack:
                 if not (self.fetched and pattern.is_relative_to(CONFIGLESS)):
                     yield pattern
 
-    def _read(self, path: Path, depth: int) -> Iterator[Line]:
+    def _read(self, path: Path, seen: list[Path]) -> Iterator[Line]:
+        """Yield the lines of a file and of what it includes, a file as often as it is included."""
         for text in _content(below(self.tree, path)):
             words = text.split()
-            if len(words) > 1 and words[0].lower() == "include" and depth < MAX_DEPTH:
+            if len(words) > 1 and words[0].lower() == "include":
                 for found in sorted(self.tree.glob(str(path.parent / words[1]).lstrip("/"))):
-                    yield from self._read(Path("/") / found.relative_to(self.tree), depth + 1)
+                    seen.append(Path("/") / found.relative_to(self.tree))
+                    if len(seen) <= MAX_FILES:
+                        yield from self._read(seen[-1], seen)
             elif (line := _parsed(text, path)) is not None:
                 yield line
 

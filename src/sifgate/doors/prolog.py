@@ -50,7 +50,12 @@ class Prolog:
         """Switch it off, where slurm.conf names it or its files are there; nothing is deleted."""
         if not _named(tree) and not below(tree, PROGRAM).exists():
             return []
-        return [f"{SWITCH}: made, the prolog does nothing"] if put(below(tree, SWITCH), _WHY) else []
+        if not put(below(tree, SWITCH), _WHY):
+            return []
+        said = [f"{SWITCH}: made, the prolog does nothing"]
+        if _named(tree):
+            said.append(f"slurm.conf still names {PROGRAM}: take the line out before its files are removed")
+        return said
 
     def state(self, tree: Path) -> DoorState:
         """Look at files, switch and slurm.conf."""

@@ -64,12 +64,12 @@ class Slurm(msgspec.Struct, frozen=True):
         return self.etc == CONFIGLESS
 
     def loads(self, plugin: Path) -> str:
-        """Return why the installed Slurm does not load a plugin, in its own words; empty: it does."""
-        try:
-            with _Trial(self.tree, self.etc, f"required {plugin}\n") as trial:
-                done = trial.run(self.srun, "--help")
-        except (OSError, subprocess.SubprocessError) as error:
-            return f"{self.srun} --help could not be run: {error}"
+        """Return why the installed Slurm does not load a plugin, in its own words; empty: it does.
+
+        Raises OSError or SubprocessError where it could not be asked, which says nothing about the plugin.
+        """
+        with _Trial(self.tree, self.etc, f"required {plugin}\n") as trial:
+            done = trial.run(self.srun, "--help")
         if done.returncode == 0 and OPTION in done.stdout:
             return ""
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
@@ -102,7 +102,10 @@ class _Trial:
 
 
 def find(tree: Path) -> Slurm | None:
-    """Return the Slurm that is installed below `tree`, or None. Raises ConfigError for two that do not fit together."""
+    """Return the Slurm that is installed below `tree`, or None.
+
+    Raises ConfigError for two that do not fit together, OSError or SubprocessError where it could not be asked.
+    """
     srun, slurmd = _program(tree, "srun"), _program(tree, "slurmd")
     if srun is None:
         return None

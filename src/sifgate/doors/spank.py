@@ -18,7 +18,7 @@ from sifgate.doors import slurm
 from sifgate.doors.door import LIBRARY, Door, DoorState
 from sifgate.doors.placed import below, take
 from sifgate.doors.plugstack import Line, Plugstack
-from sifgate.errors import ConfigError, UnsafeFile
+from sifgate.errors import ConfigError
 
 PLUGINS = LIBRARY / "spank"
 ARGUMENTS = ("socket", "posture", "scancel", "timing")
@@ -65,9 +65,14 @@ class Spank:
             here = _found(tree)
             line = _wished(here, before, chosen)
             _check(here, stack, line)
-            said = stack.include()
         except ConfigError as error:
             raise _taken_out(stack, before, error) from error
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ConfigError(
+                f"spank: Slurm could not be asked whether it loads the plugin: {error}; nothing was changed",
+                hint="run `sifgate spank install` again",
+            ) from error
+        said = stack.include()
         if stack.write(line):
             said.append(f"{stack.place}: {line} (Slurm {here.version} has loaded it)")
         return said
@@ -112,10 +117,7 @@ def _argument(text: str) -> str:
 
 
 def _found(tree: Path) -> slurm.Slurm:
-    try:
-        here = slurm.find(tree)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ConfigError(f"Slurm of {tree} could not be asked for its version: {error}") from error
+    here = slurm.find(tree)
     if here is None:
         raise ConfigError("spank: there is no Slurm (no srun)", hint="install Slurm's client programs")
     return here
@@ -156,7 +158,7 @@ def _check(here: slurm.Slurm, stack: Plugstack, line: Line) -> None:
 
 def _taken_out(stack: Plugstack, before: Line | None, error: ConfigError) -> ConfigError:
     """Return the error to raise; where our line is in force and its plugin does not load, it is taken out first."""
-    if before is None or isinstance(error, UnsafeFile) or not stack.in_force() or _still_loads(stack, before):
+    if before is None or not stack.in_force() or _still_loads(stack, before):
         return error
     stack.take_out(before, str(error))
     text = (
@@ -173,7 +175,7 @@ def _still_loads(stack: Plugstack, line: Line) -> bool:
     """Return whether the line in force does no harm: some other thing kept the install from its end."""
     try:
         here = slurm.find(stack.tree)
-    except (ConfigError, OSError, subprocess.SubprocessError):
+    except ConfigError:
         return False
     return here is not None and below(stack.tree, line.plugin).is_file() and not here.loads(Path(line.plugin))
 
