@@ -97,6 +97,8 @@ def _container(graphroot: Path, identifier: str, owner_uid: int) -> _Container |
     """Return a container's entry; raises OSError, UnsafeFile, DecodeError."""
     for name in _LISTS:
         path = graphroot / "overlay-containers" / name
+        if not path.exists():  # Podman makes each with the first container that belongs into it
+            continue
         fsguard.check(path, owner_uid=owner_uid)
         with path.open("rb") as file:
             data = file.read(LIST_LIMIT + 1)

@@ -30,8 +30,6 @@ class Storage:
         )
         self.entries: list[dict[str, object]] = []
         self.list.parent.mkdir(parents=True, mode=0o700)
-        self.list.with_name("containers.json").write_text("[]", encoding="utf-8")
-        self.list.with_name("containers.json").chmod(0o600)
 
     def container(self, identifier: str = "78" * 32, layer: str = LAYER) -> State:
         """Create a container of the image; return its state as a runtime tells it."""
@@ -78,6 +76,15 @@ def test_roots_storage_vouches_for_the_image(root: Path, volatile: bool) -> None
         merged.stat().st_ino,
         "localhost/demo:1",
     )
+
+
+def test_other_list_need_not_be_there_nor_empty(storage: Storage) -> None:
+    """Podman makes a list with its first container; a container may stand in either."""
+    state = storage.container()
+    other = storage.list.with_name("containers.json")
+    other.write_text('[{"id": "kept", "image": "", "layer": "", "metadata": "{}"}]', encoding="utf-8")
+    other.chmod(0o600)
+    assert vouched(state) is not None
 
 
 def test_empty_place_for_a_mount_changes_nothing(storage: Storage) -> None:
