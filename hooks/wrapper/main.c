@@ -98,9 +98,11 @@ static bool judge(struct asking *asking)
 	return allowed;
 }
 
-static int become(const char *program, const struct launch *launch)
+static int become(char program[PATH_MAX], const struct launch *launch)
 {
 	execve(program, launch->words, launch->environment);
+	if (program_is_back(program))
+		execve(program, launch->words, launch->environment);
 	journal_write("door wrapper uid %u: cannot run %s: %s", (unsigned)getuid(), program, strerror(errno));
 	if (launch->speaks)
 		(void)dprintf(STDERR_FILENO, "sifgate: cannot run %s: %s\n", program, strerror(errno));
@@ -116,8 +118,9 @@ int main(int count, char **words)
 
 	launch_read(count, words, environ, &launch);
 	if (error != 0) {
-		errno = -error;
-		return become("(unknown)", &launch);
+		if (launch.speaks)
+			(void)dprintf(STDERR_FILENO, "sifgate: cannot find the real program: %s\n", strerror(-error));
+		return REFUSED;
 	}
 	asking.judged.kept = access(SIFGATE_RUN_JUDGED, F_OK) == 0;
 	if (count > 1 && !program_is_inner(program) && !judge(&asking))

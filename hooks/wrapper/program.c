@@ -36,15 +36,34 @@ int program_find(char path[PATH_MAX])
 	return 0;
 }
 
+static bool are_same(const char *one, const char *other)
+{
+	struct stat first;
+	struct stat second;
+
+	return stat(one, &first) == 0 && stat(other, &second) == 0 && first.st_dev == second.st_dev &&
+	       first.st_ino == second.st_ino;
+}
+
+bool program_is_back(char path[PATH_MAX])
+{
+	size_t length = strlen(path);
+
+	if (length < sizeof(PROGRAM_SUFFIX) || access(path, F_OK) == 0)
+		return false;
+	path[length - (sizeof(PROGRAM_SUFFIX) - 1)] = '\0';
+	if (access(path, X_OK) == 0 && !are_same("/proc/self/exe", path))
+		return true;
+	path[length - (sizeof(PROGRAM_SUFFIX) - 1)] = PROGRAM_SUFFIX[0];
+	return false;
+}
+
 static bool parent_is(const char *path)
 {
-	struct stat real;
-	struct stat parent;
 	char exe[64];
 
 	(void)snprintf(exe, sizeof(exe), "/proc/%d/exe", (int)getppid());
-	return stat(exe, &parent) == 0 && stat(path, &real) == 0 && parent.st_dev == real.st_dev &&
-	       parent.st_ino == real.st_ino;
+	return are_same(exe, path);
 }
 
 bool program_is_inner(const char *path)

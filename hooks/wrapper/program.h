@@ -12,6 +12,12 @@
 int program_find(char path[PATH_MAX]);
 
 /*
+ * Returns whether the program lies in its own place again, because the door was taken away while this launch waited;
+ * then `path` is that place.
+ */
+bool program_is_back(char path[PATH_MAX]);
+
+/*
  * Returns whether the launch was judged already, or has nothing that could be judged: inside a container of the
  * runtime, or started by the runtime itself (for its helpers it runs its own public name again).
  */

@@ -283,6 +283,18 @@ def test_a_program_that_is_missing_is_named(stage: Stage) -> None:
     )
 
 
+def test_a_launch_outlasts_the_removal_of_the_door(stage: Stage) -> None:
+    """The program is put back while the agent thinks: it is found in its own place."""
+
+    def script(_ask: wire.Message) -> Iterator[Step]:
+        Path(f"{stage.program}.real").rename(stage.program)
+        yield ("decide", "allow", {})
+
+    with ScriptedAgent(stage.socket, script):  # type: ignore[arg-type]
+        assert stage.run("exec", "x.sif").returncode == 0
+    assert stage.saw("arg") == [b"apptainer", b"exec", b"x.sif"]
+
+
 @pytest.mark.parametrize(
     ("action", "words", "code", "says"),
     [

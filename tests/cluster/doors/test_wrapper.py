@@ -66,6 +66,7 @@ def test_a_batch_script_is_stopped_where_it_launches(shell: Cluster) -> None:
         f"apptainer instance start {KEV} one",
         f"cd /images/kev && apptainer exec -B /tmp:/mnt ./bullseye-kev.sif true",  # noqa: F541
         f"ln -sfn {KEV} /tmp/a && ln -sfn a /tmp/b && ln -sfn /tmp/b /tmp/c.sif && apptainer exec /tmp/c.sif true",
+        f"ln -sfn {KEV} $'/tmp/\\xff\\n.sif' && apptainer exec $'/tmp/\\xff\\n.sif' true",
         f"nohup setsid -w env -i PATH=$PATH apptainer exec {KEV} true",
         f"unshare -r apptainer exec {KEV} true",
         f"touch /tmp/ok.sif && unshare -rm sh -c 'mount --bind {KEV} /tmp/ok.sif && apptainer exec /tmp/ok.sif true'",
@@ -74,7 +75,7 @@ def test_a_batch_script_is_stopped_where_it_launches(shell: Cluster) -> None:
 def test_a_shell_is_refused_however_it_launches(shell: Cluster, command: str) -> None:
     """By every name and verb, through links, in a user's own namespaces; nothing of the image runs."""
     done = shell.run("alice", ["bash", "-c", command])
-    shell.run("alice", ["sh", "-c", "rm -f /tmp/a /tmp/b /tmp/c.sif /tmp/ok.sif"])
+    shell.run("alice", ["sh", "-c", "rm -f /tmp/a /tmp/b /tmp/*.sif"])
     assert (done.returncode, done.stdout) == (255, "")
     assert REFUSED in done.stderr
 
@@ -151,6 +152,23 @@ def test_a_thousand_launches_at_once_are_all_answered(shell: Cluster) -> None:
     done = shell.run("alice", ["bash", "-c", script], limit=100)
     assert done.stdout.split() == ["1000", "0", "1000", "255"]
     assert time.monotonic() - began < 60
+
+
+def test_there_is_no_moment_without_the_runtime(shell: Cluster) -> None:
+    """While the door is taken away and put back by the command line, with dpkg's records, every launch succeeds."""
+    (shell.scratch / "stop").unlink(missing_ok=True)
+    lap = "singularity --version >/dev/null || echo FAILED; n=$((n+1))"
+    loop = f"n=0; until [ -e /scratch/stop ]; do {lap}; done; echo $n"
+    with shell.start("alice", ["bash", "-c", loop]) as looping:
+        for task in ("remove", "install") * 3:
+            done = gates.sifgate(shell.work, "wrapper", task, "--tree", str(shell.tree))
+            assert done.returncode == 0, done.stderr
+        (shell.scratch / "stop").touch()
+        output, error = looping.communicate(timeout=30)
+    assert (output.splitlines()[:-1], error) == ([], "")
+    assert int(output) > 10
+    shown = gates.sifgate(shell.work, "wrapper", "status", "--tree", str(shell.tree))
+    assert (shown.returncode, "before /usr/bin/apptainer" in shown.stdout) == (0, True)
 
 
 @pytest.mark.parametrize(
