@@ -112,6 +112,7 @@ class Meeting:
 
     def told(self, launch: LaunchEvent) -> Told | None:
         """See `Past.told`."""
+        self._pending = False
         found = self._find(launch)
         if found is None:
             return None

@@ -100,7 +100,13 @@ def launches_of(message: Message, asker: Asker) -> tuple[LaunchEvent, ...]:
     return tuple(
         launch_of(message, asker, sighting)
         for sighting in _seen(message, cwd, own_paths=asker.door in _OWN_PATHS)
+        if not (asker.door is Door.SUBMIT and _is_idle_guess(sighting))
     )
+
+
+def _is_idle_guess(sighting: Sighting) -> bool:
+    """Return whether a script may start something that only its run can tell: no ground to refuse a submission."""
+    return sighting.guess and sighting.reference.kind is ReferenceKind.UNKNOWN
 
 
 def launch_of(message: Message, asker: Asker, sighting: Sighting) -> LaunchEvent:

@@ -68,6 +68,13 @@ def test_submission_never_waits(agent: RunningAgent, server: FakeServer, root: P
     assert {(record.door, record.outcome) for record in agent.records()} == {("submit", "asked")}
 
 
+def test_submission_is_not_judged_by_what_only_its_run_can_tell(agent: RunningAgent) -> None:
+    """An image that the script finds out itself is no ground to say anything; the launch will be judged."""
+    script = "#!/bin/sh\napptainer exec $(newest) true\n"
+    assert asked(agent, Ask(door="submit", cwd="/", script=script))[0][0] == "allow"
+    assert agent.records() == []
+
+
 def test_word_of_the_image_is_told(agent: RunningAgent, root: Path) -> None:
     """Where the image stands in the command, the decision says which word it is; inside a shell's text it does not."""
     settled_file(root / "x.sif", b"x")
