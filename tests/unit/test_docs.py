@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 COMMAND = re.compile(
-    r"^\s*\$?\s*(?:srun )?sifgate ((?:--\S+(?: \S+)? )*)([a-z]+)(?: ([a-z]+))?", re.MULTILINE
+    r"^\s*\$?\s*(?:srun )?sifgate ((?:--\S+(?: \S+)? )*)([a-z][a-z-]*)(?: ([a-z]+))?", re.MULTILINE
 )
 FENCE = re.compile(r"```(?:sh|console)?\n(.*?)```", re.DOTALL)
 
