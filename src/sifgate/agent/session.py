@@ -50,6 +50,7 @@ class Session:
         "_limit",
         "_opening",
         "_parses",
+        "_unread",
         "_verb_of",
         "arrived",
         "closed",
@@ -78,6 +79,7 @@ class Session:
         self._busy = False
         self._opening: Promise[int] | None = None
         self._limit = IDLE_LIMIT
+        self._unread = False  # whether the peer may have said more than was heard
         self.descriptors: list[int] = []
         self.identity: Identity | None = None
         """Of the descriptor received last; None once another one is asked for."""
@@ -217,6 +219,7 @@ class Session:
         if self._opening is None:
             self.refuse("timeout", "nothing was heard in time")
             return
+        self._unread = True
         opening, self._opening = self._opening, None
         opening.fail(Unresolved("could not be opened in time"))
 
@@ -238,6 +241,7 @@ class Session:
 
     def refuse(self, code: str, text: str) -> None:
         """Answer `error` and hang up."""
+        self._unread = True
         self.finish("error", [("code", code.encode()), ("text", text.encode("utf-8", "replace")[:1000])])
 
     def send(self, verb: str, fields: list[tuple[str, bytes]]) -> None:
@@ -251,7 +255,10 @@ class Session:
             return
         self.closed = True
         self._close(self)
-        hang_up(self._connection)
+        if self._unread:
+            hang_up(self._connection)
+        else:
+            self._connection.close()
         wire.close_all(self.descriptors)
         self.descriptors = []
         if self._opening is not None:
