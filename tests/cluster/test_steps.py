@@ -68,3 +68,13 @@ def test_a_warning_is_shown_once_for_a_job_array(cluster: Cluster, agents: Any) 
     assert "".join(outputs).count("sifgate: warning") == 1
     asks = [ask for ask in agent.asked if ask.verb == "ask"]
     assert len({ask.text("job") for ask in asks}) == 4
+
+
+def test_a_slurm_conf_of_the_users_own_does_not_lead_past_it(cluster: Cluster, agents: Any) -> None:
+    """Without plugstack.conf the client loads nothing and says nothing; slurmstepd refuses all the same."""
+    agents(_by_word)
+    line = "mkdir -p /tmp/own && cp /etc/slurm/slurm.conf /tmp/own/ && exec srun true apptainer kev"
+    done = cluster.run("alice", ["sh", "-c", line], env={"SLURM_CONF": "/tmp/own/slurm.conf"})
+    assert done.returncode == 1
+    assert "sifgate: launch refused: two KEV" in done.stderr
+    cluster.run("alice", ["rm", "-r", "/tmp/own"]).check()
