@@ -95,12 +95,24 @@ def test_what_starts_nothing_is_not_disturbed(shell: Cluster) -> None:
     assert (done.returncode, "sifgate" in done.output) == (0, False)
 
 
-def test_helpers_of_the_runtime_pass(shell: Cluster, gate_root: Path) -> None:
-    """Unpacking into a sandbox starts the runtime's public name again; there is one record of it."""
+@pytest.mark.parametrize("flag", ["--unsquash", "--fakeroot"])
+def test_helpers_of_the_runtime_pass(shell: Cluster, gate_root: Path, flag: str) -> None:
+    """Unpacking into a sandbox, or a new user namespace, starts the runtime's public name again: one record of it."""
     before = len(gates.records(gate_root, "wrapper"))
-    done = shell.run("alice", ["apptainer", "exec", "--unsquash", CLEAN, "echo", "hi"])
-    assert (done.returncode, done.stdout) == (0, "hi\n")
+    done = shell.run("alice", ["apptainer", "exec", flag, CLEAN, "echo", "hi"])
+    assert (done.returncode, done.stdout) == (0, "hi\n"), done.stderr
     assert len(gates.records(gate_root, "wrapper")) == before + 1
+
+
+def test_inside_a_container_nobody_is_asked_again(shell: Cluster) -> None:
+    """What starts there was judged with the container; the same words outside are refused."""
+    put = "mkdir /tmp/in && cd /tmp/in && cp /usr/bin/apptainer . && cp /bin/echo apptainer.real"
+    for outer, code, output in (("", 255, ""), (f"apptainer exec {CLEAN}", 0, f"exec {KEV}\n")):
+        done = shell.run(
+            "alice",
+            ["bash", "-c", f"{put}; {outer} ./apptainer exec {KEV}; code=$?; rm -r /tmp/in; exit $code"],
+        )
+        assert (done.returncode, done.stdout) == (code, output), done.stderr
 
 
 def test_ranks_of_a_loop_warn_once_and_refuse_each(shell: Cluster) -> None:
