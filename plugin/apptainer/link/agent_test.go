@@ -158,20 +158,3 @@ func TestGarbageIsAnErrorOfTheGrammar(t *testing.T) {
 		t.Fatal(err)
 	}
 }
-
-func TestAMapOfANamespaceSaysWhetherRootIsInIt(t *testing.T) {
-	for lines, want := range map[string]bool{
-		"         0          0 4294967295\n": true,
-		"0 1000 1\n":                         false,
-		"0 1000 1\n1 100000 65536\n":         false,
-		"1000 1000 1\n0 0 1\n":               true,
-		"":                                   false,
-	} {
-		if got := mapsRoot(lines); got != want {
-			t.Errorf("%q: %v", lines, got)
-		}
-	}
-	if !Trusted(uint32(os.Geteuid())) || !Trusted(0) || (rootIsMapped() && Trusted(overflow())) {
-		t.Error("whom to trust")
-	}
-}

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"syscall"
 	"time"
 
+	"github.com/apptainer/apptainer/plugins/sifgate/trust"
 	"github.com/apptainer/apptainer/plugins/sifgate/wire"
 )
 
@@ -48,7 +48,7 @@ func Open(path string) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPeer(connection); err != nil {
+	if err := checkPeer(connection, path); err != nil {
 		connection.Close()
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (l *Link) Receive(until time.Time) (*wire.Message, error) {
 }
 
 // checkPeer refuses a listener that could be anybody's: it gets descriptors of the user's files, and decides.
-func checkPeer(connection *net.UnixConn) error {
+func checkPeer(connection *net.UnixConn, path string) error {
 	raw, err := connection.SyscallConn()
 	if err != nil {
 		return err
@@ -123,15 +123,8 @@ func checkPeer(connection *net.UnixConn) error {
 	if err = errors.Join(err, failure); err != nil {
 		return err
 	}
-	if !Trusted(peer.Uid) {
-		return ErrStranger
+	if trust.IsKnown(peer.Uid) || (trust.MayBeRoot(peer.Uid) && trust.Parents(path) == nil) {
+		return nil
 	}
-	return nil
-}
-
-// Trusted returns whether a uid, as this process sees it, is root's or its own. In a user namespace that does not map
-// the host's root, that one is seen as the overflow uid, like everybody else whom the namespace does not map; the
-// directories of the socket and of the posture file, which root alone can write, are then what keeps the others out.
-func Trusted(uid uint32) bool {
-	return uid == 0 || int(uid) == os.Geteuid() || (uid == overflow() && !rootIsMapped())
+	return ErrStranger
 }

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/apptainer/apptainer/plugins/sifgate/link"
+	"github.com/apptainer/apptainer/plugins/sifgate/trust"
 )
 
 // Path is where the posture file lies on a node.
@@ -31,7 +31,7 @@ const (
 
 var actions = map[string]bool{"allow": true, "log": true, "warn": true, "block": true}
 
-var errUnsafe = errors.New("not a regular file that only root can change")
+var errNoFile = errors.New("not a regular file")
 
 // Posture is what holds without an agent.
 type Posture struct {
@@ -90,17 +90,8 @@ func slurp(path string) (string, error) {
 	if err != nil {
 		return "", bare(err)
 	}
-	for parent := filepath.Dir(resolved); ; parent = filepath.Dir(parent) {
-		status, err := os.Stat(parent)
-		if err != nil {
-			return "", bare(err)
-		}
-		if !isSafe(status) {
-			return "", errUnsafe
-		}
-		if parent == filepath.Dir(parent) {
-			break
-		}
+	if err := trust.Parents(resolved); err != nil {
+		return "", bare(err)
 	}
 	file, err := os.OpenFile(resolved, openFlags, 0)
 	if err != nil {
@@ -108,23 +99,14 @@ func slurp(path string) (string, error) {
 	}
 	defer file.Close()
 	status, err := file.Stat()
-	if err != nil || !status.Mode().IsRegular() || !isSafe(status) {
-		return "", errUnsafe
+	if err != nil || !status.Mode().IsRegular() {
+		return "", errNoFile
+	}
+	if err := trust.Status(status); err != nil {
+		return "", err
 	}
 	data, err := io.ReadAll(io.LimitReader(file, fileLimit))
 	return string(data), err
-}
-
-// isSafe returns whether nobody but root and this user owns it or can write it. A sticky directory keeps others out.
-func isSafe(status os.FileInfo) bool {
-	owner, known := status.Sys().(*syscall.Stat_t)
-	if !known || !link.Trusted(owner.Uid) {
-		return false
-	}
-	if status.IsDir() && status.Mode()&os.ModeSticky != 0 {
-		return true
-	}
-	return status.Mode().Perm()&0o022 == 0
 }
 
 // bare returns the error without the path, which the caller says himself.

@@ -125,6 +125,7 @@ def _compile(runtime: Runtime, source: str, wanted: str) -> None:
             "GOCACHE": str(within / "objects"),
             "GOTOOLCHAIN": "local",
             "GOWORK": "off",
+            "TMPDIR": str(within),
         }
         built = str(within / "plugin.sif")
         runtime.done(
