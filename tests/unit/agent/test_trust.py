@@ -18,11 +18,12 @@ from tests.fakes.agent import RunningAgent, digest_of, eventually, settled_file
 from tests.fakes.fuse import LyingFileSystem
 from tests.fakes.server import FakeServer, bad_verdict, clean_verdict
 
-from sifgate.agent import memo
+from sifgate.agent import launch, memo
 from sifgate.agent.identity import Identity, ReadLease, identify
 from sifgate.agent.mounts import Mounts, parse_mountinfo
 from sifgate.agent.peer import job_of
 from sifgate.errors import SifgateError
+from sifgate.model.launch import JobFacts
 
 SOURCE = Path(__file__).parents[3] / "src"
 NOBODY = 65_534
@@ -33,6 +34,7 @@ import json, os, sys
 sys.path.insert(0, sys.argv[1])
 from sifgate.client import Client
 from sifgate.errors import SifgateError
+from sifgate.model.launch import JobFacts
 os.setgroups([])
 os.setresgid(65534, 65534, 65534)
 os.setresuid(65534, 65534, 65534)
@@ -311,6 +313,35 @@ def test_job_comes_from_a_cgroup_that_slurm_made(tmp_path: Path, cgroup: str, jo
     (tmp_path / "5" / "cgroup").write_text(cgroup, encoding="ascii")
     facts = job_of(5, str(tmp_path))
     assert (facts.job_id, facts.step_id) == (job, step)
+
+
+@pytest.mark.root
+def test_guards_job_is_that_of_the_process_it_names(
+    agent: RunningAgent, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where root names a process and no job, its cgroup tells the job, and the prolog the job's other facts."""
+    jobs = {4711: JobFacts(job_id=7, step_id=2), os.getpid(): JobFacts(job_id=8)}
+    monkeypatch.setattr(launch, "job_of", lambda pid: jobs.get(pid, JobFacts()))
+    image = settled_file(root / "x.sif", b"x")
+    agent.client.ask(
+        [
+            ("door", b"prolog"),
+            ("uid", b"1000"),
+            ("job", b"7"),
+            ("partition", b"main"),
+            ("path", bytes(image)),
+        ],
+        verb="prescan",
+    )
+    agent.action(image, door="guard", pid="4711")
+    agent.action(image, door="guard", pid="4711", job="9")
+    agent.action(image, door="guard")
+    found = [
+        (record.job, record.step, record.partition) for record in agent.records() if record.door == "guard"
+    ]
+    assert found == [(7, 2, "main"), (9, -1, ""), (0, -1, "")]
+    as_nobody(agent, "ask", [("door", "wrapper"), ("pid", "4711"), ("path", str(image))])
+    assert agent.records()[-1].job == 0
 
 
 Start = Callable[..., RunningAgent]
