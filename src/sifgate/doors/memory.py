@@ -31,11 +31,11 @@ class Memory:
         return [shlex.split(line) for line in _lines(self._state / "doors" / name)]
 
     def installed(self, name: str, options: list[str]) -> None:
-        """Remember an install; the same one twice is one."""
+        """Remember an install; the same one twice is one, the later: of two that contradict each other it counts."""
         lines = _lines(self._state / "doors" / name)
         words = shlex.join(options)
-        if words not in lines:
-            _write(self._state / "doors" / name, [*lines, words])
+        if lines[-1:] != [words]:
+            _write(self._state / "doors" / name, [*(line for line in lines if line != words), words])
 
     def removed(self, name: str) -> None:
         """Forget a door: its installs, and that it was taken away."""

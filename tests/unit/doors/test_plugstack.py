@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sifgate.doors import prolog, slurm, submit
+from sifgate.doors.memory import Memory
 from sifgate.doors.placed import below
 from sifgate.doors.plugstack import MAX_FILES, Line, Plugstack
 from sifgate.doors.spank import DOOR
@@ -123,6 +124,14 @@ def test_without_slurm_there_is_nothing_to_do(tmp_path: Path) -> None:
         state = door.state(tmp_path)
         assert (state.present, state.applicable, state.problem) == (False, False, "")
         assert door.remove(tmp_path) == []
+
+
+def test_the_last_of_contradicting_installs_is_done_last_again(tmp_path: Path) -> None:
+    """`--required`, `--optional`, `--required` again: a package's trigger ends with what was said last."""
+    memory = Memory(tmp_path)
+    for options in ([], ["--required"], ["--optional"], ["--required"]):
+        memory.installed("spank", options)
+    assert memory.options("spank") == [[], ["--optional"], ["--required"]]
 
 
 PROLOG = "usr/libexec/sifgate"
