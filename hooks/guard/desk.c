@@ -16,7 +16,8 @@
 #define PULSE_MS 200
 #define RESERVE 256u		/* descriptors for everything but the pending opens */
 #define TRIES_MAX 2u		/* askers that may die of one open */
-#define LINES_EACH 100u		/* of what happens often, one line of so many */
+#define LINES_ALL 50u		/* of what happens often: each of the first, */
+#define LINES_EACH 100u		/* then one of so many */
 #define LEAST_LEFT_MS 300	/* below that it is not worth asking */
 
 void desk_pulse(struct desk *desk, uint32_t kill_asker)
@@ -51,6 +52,12 @@ static void conclude(struct desk *desk, struct pending *pending, bool deny)
 	table_remove(&desk->table, pending);
 }
 
+/* Users can bring gaps about: all are counted, but the log is not theirs to fill. */
+static bool worth_a_line(uint64_t times)
+{
+	return times <= LINES_ALL || times % LINES_EACH == 0;
+}
+
 /* Answers without knowing: `allow`, unless this user has made too many answers late. */
 static void conclude_late(struct desk *desk, struct pending *pending, const char *why)
 {
@@ -60,8 +67,9 @@ static void conclude_late(struct desk *desk, struct pending *pending, const char
 		desk->pulse.late++;
 	else
 		desk->pulse.over_budget++;
-	journal_line(WEIGHT_WARNING, "gap: uid %u pid %d was %s without a decision: %s%s", pending->uid, (int)pending->pid,
-		     allow ? "allowed" : "refused", why, allow ? "" : ", too often for this user");
+	if (worth_a_line(desk->pulse.late + desk->pulse.over_budget))
+		journal_line(WEIGHT_WARNING, "gap: uid %u pid %d was %s without a decision: %s%s", pending->uid,
+			     (int)pending->pid, allow ? "allowed" : "refused", why, allow ? "" : ", too often for this user");
 	if (pending->asker != NO_ASKER)
 		desk->stale[pending->asker] = link_now_ms();
 	conclude(desk, pending, !allow);
@@ -122,7 +130,7 @@ static void turn_away(struct desk *desk, int group, const struct fanotify_event_
 {
 	bool allow = budget_take(&desk->budget, uid, link_now_ms());
 
-	if (desk->pulse.overflow++ % LINES_EACH == 0)
+	if (worth_a_line(++desk->pulse.overflow))
 		journal_line(WEIGHT_WARNING, "gap: uid %u pid %d was %s without a decision: %zu opens wait already", uid,
 			     event->pid, allow ? "allowed" : "refused", desk->table.count);
 	desk_answer(group, event->fd, !allow);

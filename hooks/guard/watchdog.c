@@ -145,7 +145,8 @@ int watchdog_run(const struct config *config, const struct features *features)
 			goes_on = watch(&watchdog, signals, 0);
 		crew_end(&watchdog.crew);
 		watchdog.restarts++;
-		statefile_write(config, &watchdog.pulse, false, watchdog.restarts);
+		if (goes_on)
+			statefile_write(config, &watchdog.pulse, false, watchdog.restarts);
 		pause = link_now_ms() - began > PROVEN_MS ? PAUSE_LEAST_MS : pause;
 		if (goes_on)
 			goes_on = watch(&watchdog, signals, pause);
