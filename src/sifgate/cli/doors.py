@@ -86,9 +86,10 @@ def checked(tree: Path) -> Path:
 
     Not resolved: `/proc/PID/root` leads into a container and reads as `/`.
     """
-    if not tree.is_dir():
-        raise ConfigError(f"{tree}: no such directory", hint="--tree names the root of a file system")
-    return HOST if tree.samefile(HOST) else tree.absolute()
+    with plain("--tree"):
+        if not tree.is_dir():
+            raise ConfigError(f"{tree}: no such directory", hint="--tree names the root of a file system")
+        return HOST if tree.samefile(HOST) else tree.absolute()
 
 
 def need_root(tree: Path, what: str) -> None:

@@ -14,7 +14,7 @@ from sifgate.policy.document import Policy
 from sifgate.policy.load import load_policy
 
 INSTALL = "sifgate policy install FILE"
-RELOAD = "systemctl reload sifgate-agent (or `sifgate policy install`)"
+RELOAD = "sifgate reload"
 
 
 def settings(places: Places) -> Iterator[Finding]:

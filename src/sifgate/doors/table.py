@@ -10,17 +10,17 @@ from sifgate.doors.door import Door
 from sifgate.errors import ConfigError
 
 MODULES: dict[str, str] = {
+    "spank": "spank",
     "submit": "submit",
     "prolog": "prolog",
-    "spank": "spank",
     "wrapper": "wrapper",
     "apptainer-plugin": "apptainer_plugin",
     "oci-hook": "oci",
     "enroot-hook": "enroot",
     "guard": "guard",
 }
-"""Each door's word (`sifgate WORD install`) and the module of `sifgate.doors` whose `DOOR` it is; order: as a launch
-meets them."""
+"""Each door's word (`sifgate WORD install`) and the module of `sifgate.doors` whose `DOOR` it is; order:
+`submit` speaks through `spank`, and the guard is the last to see a launch."""
 
 
 def find(name: str) -> Door:

@@ -76,6 +76,8 @@ def test_a_node_without_any_door_is_a_problem(monkeypatch: pytest.MonkeyPatch, t
     found = seen(monkeypatch, tmp_path, DoorState("spank", present=False))
     assert found[-1].health is Health.PROBLEM
     assert found[-1].subject == "doors"
+    (server,) = seen(monkeypatch, tmp_path, DoorState("spank", present=False, applicable=False))
+    assert server.health is Health.ABSENT
 
 
 def test_what_was_disabled_is_a_reminder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
