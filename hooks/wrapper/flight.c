@@ -48,7 +48,7 @@ static int take(const char *path)
 
 	if (lock < 0)
 		return -1;
-	if (fstat(lock, &status) != 0 || status.st_uid != geteuid() || !S_ISREG(status.st_mode)) {
+	if (fstat(lock, &status) != 0 || status.st_uid != geteuid() || !S_ISREG(status.st_mode) || status.st_nlink > 1) {
 		close(lock);
 		return -1;
 	}
