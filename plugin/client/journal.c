@@ -8,11 +8,14 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#ifndef SIFGATE_LOG
+#define SIFGATE_LOG "/dev/log"
+#endif
 #define LINE_LIMIT 1024
 
 void journal_write(const char *format, ...)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SIFGATE_LOG};
 	char line[LINE_LIMIT];
 	va_list arguments;
 	size_t length;

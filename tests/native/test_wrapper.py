@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -34,9 +35,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with the wrapper, built with sanitizers to look for everything in /tmp/…, and the witness."""
     out = tmp_path_factory.mktemp("wrapper")
     client = REPOSITORY / "plugin/client"
-    places = {"SOCKET": out / "agent.sock", "POSTURE": out / "posture", "RUN_JUDGED": out / "run-judged"}
+    names = {"SOCKET": "agent.sock", "POSTURE": "posture", "RUN_JUDGED": "run-judged", "LOG": "log"}
     words = ["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-g", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{client}"]
-    defines = [f'-DSIFGATE_{key}="{path}"' for key, path in places.items()]
+    defines = [f'-DSIFGATE_{key}="{out / name}"' for key, name in names.items()]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     sources = [*sorted((REPOSITORY / "hooks/wrapper").glob("*.c")), *sorted(client.glob("*.c"))]
     subprocess.run([*words, *sanitizers, *defines, *sources, "-o", out / "wrapper"], check=True)
@@ -317,6 +318,25 @@ def test_without_an_agent_the_posture_counts(
     assert (done.returncode, stage.ran) == (code, code == 0)
     assert says in done.stderr
     assert bool(says) == bool(done.stderr)
+
+
+def test_a_launch_without_an_answer_leaves_a_line_in_the_system_log(stage: Stage) -> None:
+    """Whatever the posture says; and a log that nobody empties holds no launch."""
+    stage.put_posture("allow")
+    path = stage.built / "log"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(path))
+        stage.run("exec", "x.sif")
+        line = log.recv(4096).decode()
+        began = time.monotonic()
+        for _ in range(20):  # more than such a queue takes
+            stage.run("exec", "x.sif")
+    path.unlink()
+    assert time.monotonic() - began < 10
+    assert re.fullmatch(
+        r'<36>sifgate\[\d+\]: sifgate: door wrapper uid \d+: action "allow" without an answer: .*agent.sock: .*',
+        line,
+    )
 
 
 FAULTS: dict[str, list[Step]] = {
