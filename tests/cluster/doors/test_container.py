@@ -175,3 +175,16 @@ def test_a_real_bundle_runs(bundles: Cluster, gate_root: Path) -> None:
     record = records(gate_root, "oci-hook")[-1]
     assert (record["path"], record["uid"]) == (CLEAN, 2001)
     assert record["action"] in {"allow", "log"}
+
+
+@pytest.mark.engine
+def test_one_start_is_one_record(bundles: Cluster, gate_root: Path) -> None:
+    """The task that the plugin has asked for becomes the runtime: the second question of one process has its answer."""
+    bundles.run("alice", ["ln", "-s", CLEAN, "/scratch/bundle-clean/rootfs"]).check()
+    config = "/scratch/bundle-clean/config.json"
+    bundles.run("alice", ["sed", "-i", f's|"path": "{CLEAN}"|"path": "rootfs"|', config]).check()
+    before = (len(records(gate_root)), len(records(gate_root, "oci-hook")))
+    done = bundles.run("alice", ["srun", "--container=/scratch/bundle-clean", "cat"], text="kept")
+    assert (done.returncode, done.stdout) == (0, "kept")
+    after = (len(records(gate_root)), len(records(gate_root, "oci-hook")))
+    assert after == (before[0] + 1, before[1])
