@@ -219,6 +219,7 @@ def wrapped(site: Cluster) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def prepared(site: Cluster) -> Iterator[Cluster]:
     """Return the site with all that the bypasses need in alice's directory."""
+    find("wrapper").remove(site.tree)
     put = f"mkdir -p {WORK} && cp /images/kev/bullseye-kev.sif {IMAGE} && chown alice: {WORK}"
     site.run("root", ["sh", "-c", put]).check()
     site.run("alice", ["sh", "-c", f"cat > {WORK}/swap.py"], text=SWAP).check()
