@@ -55,7 +55,7 @@ def test_an_agent_that_talks_nonsense_or_nothing_means_the_posture(
     here.start()
     opened, took = here.timed(here.put("a.sif", IMAGE))
     assert opened
-    assert took < DEADLINE
+    assert took < DEADLINE + SLACK
     assert here.said("gap: uid 2001") == 1
 
 
@@ -67,7 +67,7 @@ def test_stopped_askers_are_answered_for_and_ended(here: GuardStage) -> None:
     openings = [here.opening(image, uid) for uid in (ALICE, ALICE, ALICE, BOB, BOB)]
     results = sorted(opening.wait() for opening in openings)
     assert [opened for opened, _ in results] == [False, True, True, True, True]
-    assert max(took for _, took in results) < DEADLINE
+    assert max(took for _, took in results) < DEADLINE + SLACK
     assert (here.said("was allowed without"), here.said("was refused without")) == (4, 1)
     here.wait(lambda: here.said("an asker has ended") == 4)
     assert not here.opens(image, BOB)
@@ -82,7 +82,7 @@ def test_killed_askers_are_replaced(here: GuardStage) -> None:
     here.wait(lambda: here.agent.asked)
     here.send("guard-asker", signal.SIGKILL)
     opened, took = opening.wait()
-    assert (opened, took < DEADLINE) == (False, True)
+    assert (opened, took < DEADLINE + SLACK) == (False, True)
     assert here.said("an asker has ended") == 4
 
 
@@ -94,7 +94,7 @@ def test_a_stopped_responder_is_killed_and_everything_starts_again(here: GuardSt
     openings = [here.opening(path) for path in (image, plain, image, plain)]
     for opening in openings:
         opened, took = opening.wait()
-        assert (opened, took < DEADLINE) == (True, True)
+        assert (opened, took < DEADLINE + SLACK) == (True, True)
     assert here.said("gap: the responder was silent") == 1
     here.wait(lambda: here.said("ready: ") == 2)
     assert not here.opens(image)
@@ -109,7 +109,7 @@ def test_the_watchdog_never_waits_for_the_responder(here: GuardStage) -> None:
     for round_ in (1, 2, 3):
         openings = [here.opening(image) for _ in range(4)]
         here.send("guard-responder", signal.SIGSTOP)
-        assert max(opening.wait()[1] for opening in openings) < DEADLINE
+        assert max(opening.wait()[1] for opening in openings) < DEADLINE + SLACK
         here.wait(lambda ready=round_ + 1: here.said("ready: ") == ready)  # type: ignore[misc]
     assert not here.opens(image)
     here.wait(lambda: "restarts 3" in (here.seen / "guard.state").read_text())
@@ -153,7 +153,7 @@ def test_more_openers_than_descriptors_are_all_answered(here: GuardStage) -> Non
     script = f"i=0; while [ $i -lt 120 ]; do (: < {image}) & i=$((i+1)); done; : < {plain} && wait"
     began = time.monotonic()
     assert here.run(ALICE, "sh", "-c", script).returncode == 0
-    assert time.monotonic() - began < DEADLINE + 2 * SLACK
+    assert time.monotonic() - began < DEADLINE + SLACK
     assert here.said("opens wait already") >= 1
     assert here.said("by the kernel") == 0
 
@@ -170,7 +170,7 @@ def test_a_slow_agent_and_many_openers_end_in_time(here: GuardStage) -> None:
     here.start()
     image, plain = here.put("a.sif", IMAGE), here.put("plain", PLAIN)
     openings = [here.opening(image, uid) for uid in range(3000, 3060)]
-    assert here.timed(plain, BOB)[1] < 2 * SLACK
+    assert here.timed(plain, BOB)[1] < SLACK
     results = [opening.wait() for opening in openings]
     assert all(opened for opened, _ in results)
     assert max(took for _, took in results) < DEADLINE + SLACK

@@ -18,19 +18,11 @@ from typing import Any
 import pytest
 from testbed.cluster import Cluster
 from testbed.cluster import gate as gates
+from testbed.cluster.guard import STARTER, guarded
 from testbed.cluster.harness import Completed
 
 KEV, CLEAN = "/images/kev/bullseye-kev.sif", "/images/clean/trixie.sif"
 UNSUPPORTED = "/images/unsupported/centos-7-runs.sif"
-STARTER = "/usr/lib/x86_64-linux-gnu/apptainer/bin/starter"
-OWN = (
-    STARTER,
-    "/etc/apptainer/ecl.toml",
-    "/usr/bin/squashfuse_ll",
-    "/usr/bin/crun",
-    "/usr/sbin/runc",
-    "/usr/bin/cp",
-)
 LAST = (
     "import json,os,sys; from sifgate.client import Client;"
     "fields = [('uid', str(os.getuid()).encode()), ('limit', b'1')];"
@@ -43,28 +35,12 @@ pytestmark = [pytest.mark.cluster, pytest.mark.root, pytest.mark.live, pytest.ma
 
 
 @pytest.fixture(scope="module")
-def guard(site: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Run the guard with both levels; return its log. Its files are the cluster's own: copied up first."""
-    root = site.node_root("d1")
-    log = tmp_path_factory.mktemp("guard") / "log"
-    site.run("root", ["touch", *OWN]).check()
+def guard(site: Cluster) -> Iterator[Path]:
+    """Run the guard with both levels; return its log."""
     site.run("root", ["cp", KEV, CLEAN, "/tmp/"]).check()
-    lines = [
-        *(f"tree /proc/{_init(site)}/root", f"socket {root}/run/agent.sock", f"posture {root}/etc/posture"),
-        *(f"state {log.parent}/state", "level image", "filesystem /tmp", "deadline_ms 15000"),
-    ]
-    words = [str(site.work / "programs/sifgate-guard"), "--config", "/nonexistent"]
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [*words, *(word for line in lines for word in ("--set", line))], stderr=out
-        )
-    try:
-        _wait(lambda: "ready: " in log.read_text(), log)
+    with guarded(site, "d1", "level image", "filesystem /tmp") as log:
         yield log
-    finally:
-        process.terminate()
-        process.wait(10)
-        site.run("root", ["sh", "-c", "rm -rf /tmp/*"])
+    site.run("root", ["rm", f"/tmp/{Path(KEV).name}", f"/tmp/{Path(CLEAN).name}"]).check()
 
 
 @pytest.fixture(autouse=True)
@@ -77,10 +53,6 @@ def nothing_of_containers_left(site: Cluster, guard: Path) -> Iterator[None]:
     while site.run("root", ["sh", "-c", script]).stdout.split() != ["0", "0"]:
         assert time.monotonic() < end
         time.sleep(0.1)
-
-
-def _init(site: Cluster) -> int:
-    return site._init
 
 
 def _wait(condition: Any, log: Path, limit: float = 10.0) -> None:
@@ -229,7 +201,7 @@ def test_oci_runtimes_are_refused_by_their_bundle(site: Cluster, runtime: str) -
         script = (
             "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup;"
             f"mkdir -p /run/bundle && cd /run/bundle && rm -f config.json && {spec} && {root} && cd / &&"
-            f"{runtime} run --bundle /run/bundle guard1"
+            f"{runtime} run --bundle /run/bundle guard1; e=$?; rm -r /run/bundle; exit $e"
         )
         done = site.run("root", ["unshare", "--mount", "sh", "-c", script])
         assert ("payload ran" in done.output) == ran, done.output
