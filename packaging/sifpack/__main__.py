@@ -7,7 +7,7 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from testbed.cache import cache_root
@@ -21,6 +21,7 @@ from sifpack.python import SOURCE, build_wheel
 from sifpack.series import SERIES, SLURM, Series
 from sifpack.stage import Parts, fill, missing
 
+NAMES = tuple(package.name for package in PACKAGES)
 KINDS = ("wheel", "deb", "rpm", "bundle")
 
 
@@ -90,13 +91,19 @@ def compile_parts(wheel: Path) -> Parts:
 
 
 def make_packages(
-    series: Series, parts: Parts, revisions: Sequence[int], work: Path, out: Path, *, without: str = ""
+    series: Series,
+    parts: Parts,
+    revisions: Sequence[int],
+    work: Path,
+    out: Path,
+    *,
+    only: Container[str] = NAMES,
 ) -> list[Path]:
-    """Make all packages (but one) of a series in `out`, in each revision; return them. What cannot be made is said."""
+    """Make the packages of a series in `out`, in each revision; return them. What cannot be made is said."""
     made = []
     pack = deb.pack if series.form == "deb" else rpm.pack
     for package in PACKAGES:
-        if package.name == without:
+        if package.name not in only:
             continue
         why = missing(package, parts)
         if why:

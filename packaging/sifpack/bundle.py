@@ -60,6 +60,7 @@ def assemble(out: Path, content: Content) -> Path:
     archive.unlink(missing_ok=True)
     run(["tar", "--create", "--zstd", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--file",
          str(archive), "--directory", str(out), name])  # fmt: skip
+    shutil.rmtree(home)
     return archive
 
 

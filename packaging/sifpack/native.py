@@ -20,7 +20,7 @@ from sifpack.python import SOURCE
 from sifpack.series import GLIBC, machine
 
 TOOLCHAIN = SOURCE / "packaging" / "toolchain.txt"
-RECIPE = "2"
+RECIPE = "3"
 PREFIX_MAP = f"-ffile-prefix-map={SOURCE}=."
 
 
@@ -28,7 +28,7 @@ def obtain_programs() -> Path:
     """Return the directory that holds `sifgate-wrapper`, `sifgate-ask`, … compiled from `hooks/`."""
 
     def build(work: Path) -> None:
-        words = [f"OUT={work}", f"CFLAGS=-O2 -g0 {PREFIX_MAP}"]
+        words = [f"OUT={work}", f"CFLAGS=-O2 -g0 {PREFIX_MAP}", "LDFLAGS=-s"]
         run(["make", "--silent", "-C", str(SOURCE / "hooks"), *words])
 
     return obtain("programs", "hooks", key_of(RECIPE, *_content("hooks", "plugin/client")), build)

@@ -107,7 +107,13 @@ def _server(root: Path, series: Series, parts: Parts) -> None:
     place(OWN / "launchers/server", root / LIBRARY / "bin/server", 0o755)
     (root / "usr/bin").mkdir(parents=True)
     (root / "usr/bin/sifgate-server").symlink_to("../lib/sifgate/bin/server")
-    _units(root, ("sifgate-server.service", "sifgate-engine.service"))
+    _units(
+        root,
+        tuple(
+            f"sifgate-{name}"
+            for name in ("server.service", "engine.service", "engine.path", "reload.service")
+        ),
+    )
     place(SOURCE / "etc/sysusers.d/sifgate-server.conf", root / "usr/lib/sysusers.d/sifgate-server.conf")
     place(OWN / "launchers/sifgate-server.example", root / "usr/share/sifgate/sifgate-server.example")
 

@@ -13,11 +13,11 @@ from testbed.cache import cache_root, key_of, obtain
 from testbed.packages import require
 from tests.packaging.machine import Machine, booted
 
-from sifpack.__main__ import compile_parts, make_packages
+from sifpack.__main__ import NAMES, compile_parts, make_packages
 from sifpack.python import SOURCE, build_wheel
 from sifpack.series import SERIES
 
-RECIPE = "2"
+RECIPE = "3"
 KEPT = 2
 """Built packages of earlier contents that stay in the cache."""
 
@@ -41,9 +41,11 @@ def _make(work: Path) -> None:
     build = work / "build"
     build.mkdir()
     parts = compile_parts(build_wheel(work, sdist=False))
-    make_packages(SERIES["trixie"], parts, [1, 2], build, work, without="sifgate-server")
+    nodes = [name for name in NAMES if name != "sifgate-server"]
+    make_packages(SERIES["trixie"], parts, [1, 2], build, work, only=nodes)
+    make_packages(SERIES["trixie"], parts, [1], build, work, only=["sifgate-server"])
     here = SERIES["el"]._replace(python="3.13")  # so that rpm can install them into the same tree
-    make_packages(here, parts, [1], build, work, without="sifgate-server")
+    make_packages(here, parts, [1], build, work, only=nodes)
     shutil.rmtree(build)
 
 

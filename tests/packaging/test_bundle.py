@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from testbed.cache import cache_root, key_of, obtain
+from testbed.images import obtain_image
 from tests.packaging.machine import Machine, booted
 
 from sifpack import bundle
@@ -76,15 +77,21 @@ def test_damaged_bundle_installs_nothing(offline: Machine) -> None:
     assert "roles:" in offline.run("sh /share/bundle/install.sh everything", check=False)
 
 
-def test_clair_of_the_bundle_is_the_one_that_up_would_build(offline: Machine) -> None:
-    """Clair lies where `sifgate up` looks for it, with its digest, so that nothing is compiled at the site."""
-    offline.run(
-        "for d in /share/bundle/clair/*/; do t=/var/cache/sifgate/clair/$(basename $d); mkdir -p $t; cp $d/* $t; done"
-    )
-    script = ("from pathlib import Path; from sifgate.engine.clairbuild import ensure_clair as e; "
-              "print(*(e(Path('/var/cache/sifgate'), program=p) for p in ('clair', 'clairctl')))")  # fmt: skip
-    told = offline.run(f'/usr/lib/sifgate/agent/bin/python3 -I -c "{script}"')
-    assert told.count("/var/cache/sifgate/clair/v4") == 2
+def test_single_machine_judges_without_network(offline: Machine) -> None:
+    """`install.sh server` and one unit: PostgreSQL, the bundle's Clair and server are up, an image gets a verdict."""
+    offline.run("sh /share/bundle/install.sh server", seconds=120)
+    assert not offline.run("find /var/cache/sifgate -name '*.go'")
+    shutil.copyfile(obtain_image("bullseye-kev.sif"), offline.share / "kev.sif")
+    offline.run("systemctl start sifgate-engine.service")
+    offline.until("sifgate status | grep 'sifgate: up'", seconds=90)
+    offline.until("sifgate status | grep 'server.url *https'")
+    told = offline.run("sifgate scan --wait 60 --format json /share/kev.sif", seconds=90)
+    assert "CVE-2025-48384" in told
+    clair = offline.run("readlink /proc/$(pgrep --exact clair)/exe").strip()
+    digest = offline.run(f"sha256sum {clair} /share/bundle/clair/*/clair").split()
+    assert digest[0] == digest[2]
+    offline.run("systemctl stop sifgate-engine.service")
+    assert not offline.run("pgrep --list-full 'clair|postgres'", check=False)
 
 
 def test_wheels_resolve_without_network(offline: Machine) -> None:

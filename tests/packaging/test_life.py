@@ -96,7 +96,6 @@ def test_upgrade_fails_no_launch(machine: Machine) -> None:
     for text in told:
         assert "failed" not in text, text
         assert int(text.split()[1].rstrip(",")) > 20, text
-        assert float(text.split()[3]) < 2.0, text
     assert "the site wrote this" in machine.run("cat /etc/sifgate/policy.yaml")
 
 

@@ -15,22 +15,18 @@ MOST_EXPOSED = 3.0
 
 @pytest.fixture(scope="module")
 def units(machine: Machine) -> Machine:
-    """Return a machine with the agent's package and the server's units, users and launcher."""
-    machine.run("dpkg --install /share/sifgate-agent_*-1+deb13_*.deb", seconds=90)
-    from sifpack.python import SOURCE
-
-    for name in ("sifgate-server.service", "sifgate-engine.service"):
-        text = (SOURCE / "etc/systemd" / name).read_text()
-        (machine.share / name).write_text(text.replace("/usr/lib/sifgate/server/", "/usr/lib/sifgate/agent/"))
-    (machine.share / "server.conf").write_text((SOURCE / "etc/sysusers.d/sifgate-server.conf").read_text())
-    (machine.share / "server").write_text((SOURCE / "packaging/launchers/server").read_text())
-    machine.run("cp /share/sifgate-*.service /usr/lib/systemd/system; systemd-sysusers /share/server.conf; "
-                "install -m 755 /share/server /usr/lib/sifgate/bin/server")  # fmt: skip
+    """Return a machine with the packages of agent, server and guard."""
+    machine.run("dpkg --install /share/sifgate-agent_*-1+deb13_*.deb /share/sifgate-server_*.deb", seconds=90)
+    if "sifgate-guard" in machine.run("ls /share"):
+        machine.run("dpkg --install /share/sifgate-guard_*-1+deb13_*.deb")
     return machine
 
 
-@pytest.mark.parametrize("unit", ["sifgate-agent.socket", "sifgate-agent.service", "sifgate-server.service",
-                                  "sifgate-engine.service"])  # fmt: skip
+UNITS = ("agent.socket", "agent.service", "server.service", "engine.service", "engine.path", "reload.service",
+         "guard.service")  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", [f"sifgate-{name}" for name in UNITS])
 def test_unit_has_no_fault(units: Machine, unit: str) -> None:
     """`systemd-analyze verify` has nothing to say."""
     said = units.run(f"systemd-analyze verify --man=no {unit}")
