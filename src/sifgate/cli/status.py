@@ -9,9 +9,15 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
+import msgspec
+
 from sifgate.cli.conversation import add_format, print_json
+from sifgate.cli.doors import COLUMNS, HOST, row
 from sifgate.config import Places
+from sifgate.doors.door import DoorState
+from sifgate.doors.table import MODULES, find
 from sifgate.engine.health import Health, look
+from sifgate.errors import ConfigError
 from sifgate.render.escape import printable
 from sifgate.render.table import Column, print_table
 
@@ -33,10 +39,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace, places: Places) -> int:
     """Print the state; return 0 when everything is up, else 3."""
     health = look(places, datetime.now(timezone.utc))
+    doors = list(_doors())
     if arguments.format == "json":
-        print_json(health)
+        print_json({**msgspec.structs.asdict(health), "doors": doors})
     else:
         _print(health)
+        _print_doors(doors)
     return UP if health.up else NOT_UP
 
 
@@ -58,6 +66,22 @@ def _print(health: Health) -> None:
         print("\nagent")
         rows = [(key, printable(value)) for key, value in _flat(health.agent)]
         print_table([Column("counter"), Column("value", fold=True)], rows, sys.stdout)
+
+
+def _doors() -> Iterator[DoorState]:
+    """Yield how each door of this host lies; one that cannot be looked at is `sifgate doctor`'s to explain."""
+    for name in MODULES:
+        try:
+            yield find(name).state(HOST)
+        except ConfigError as error:
+            yield DoorState(name, present=False, problem=str(error), remedy="sifgate doctor")
+
+
+def _print_doors(doors: list[DoorState]) -> None:
+    shown = [state for state in doors if state.present or state.problem]
+    print(f"\ndoors of this host: {'none is in place' if not shown else ''}".rstrip())
+    if shown:
+        print_table(COLUMNS, [row(state) for state in shown], sys.stdout)
 
 
 def _print_parts(health: Health) -> None:
