@@ -91,14 +91,16 @@ __attribute__((noreturn))
 static void become(const struct child *child, pid_t parent, const char *program, const char *const *words,
 		   char *const *environment, int keeps_input)
 {
-	int null = keeps_input ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);
 	give_signals_back(child);
-	if (null >= 0)
+	if (!keeps_input)
 		(void)dup2(null, STDIN_FILENO);
+	if (child->mute)	/* what has its number now is ours, perhaps the agent's socket */
+		(void)dup2(null, STDERR_FILENO);
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 	execve(program, (char *const *)(uintptr_t)words, environment);
 	_exit(127);

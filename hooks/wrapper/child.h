@@ -12,6 +12,7 @@ struct child {
 	 * killed. NULL: it runs to its end. */
 	bool (*enough)(void *context, pid_t process);
 	void *context;
+	bool mute;	/* there is no standard error */
 	int notices;	/* an inotify descriptor, or -1 */
 	bool ran;	/* child_run() was here, and child_finish() has something to do */
 	bool stopped;	/* it had done enough */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flight.h"
 
+#include "link.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -9,9 +11,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define TRIES 64	/* locks that were given up without a result while we waited */
+#define TRIES 64	/* locks of pulls that were killed while we waited */
+#define WAIT_MS (15 * 60 * 1000)	/* for a pull that may have been stopped: then everybody for himself */
+#define LOOK_MS 50
+#define NOTHING "-"	/* the pull has left no file that others could run */
 
 static const char *const prefixes[] = {"APPTAINER_", "SINGULARITY_", "DOCKER_", "HOME="};
 
@@ -41,7 +47,7 @@ static uint64_t name_of(const struct launch *launch, const char *const *words)
 }
 
 /* Returns a descriptor of the lock file, waiting until it is ours alone; -1 where there can be none. */
-static int take(const char *path)
+static int take(const char *path, int64_t until)
 {
 	struct stat status;
 	int lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
@@ -52,11 +58,14 @@ static int take(const char *path)
 		close(lock);
 		return -1;
 	}
-	while (flock(lock, LOCK_EX) != 0) {
-		if (errno == EINTR)
-			continue;
-		close(lock);
-		return -1;
+	while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+		const struct timespec look = {.tv_nsec = LOOK_MS * 1000000L};
+
+		if (errno != EINTR && (errno != EWOULDBLOCK || link_now_ms() > until)) {
+			close(lock);
+			return -1;
+		}
+		(void)nanosleep(&look, NULL);
 	}
 	return lock;
 }
@@ -72,6 +81,7 @@ static bool is_current(int lock, const char *path)
 
 bool flight_board(struct flight *flight, const struct launch *launch, const char *const *words, char result[PATH_MAX])
 {
+	const int64_t until = link_now_ms() + WAIT_MS;
 	const char *base = getenv("TMPDIR");
 
 	(void)snprintf(flight->path, PATH_MAX, "%.*s/sifgate-pull-%u-%016llx.lock", PATH_MAX - 128,
@@ -80,17 +90,18 @@ bool flight_board(struct flight *flight, const struct launch *launch, const char
 	for (int i = 0; i < TRIES; i++) {
 		ssize_t length;
 
-		flight->lock = take(flight->path);
+		flight->lock = take(flight->path, until);
 		if (flight->lock < 0)
 			return false;
 		length = pread(flight->lock, result, PATH_MAX - 1, 0);
-		if (length > 0 && access((result[length] = '\0', result), R_OK) == 0) {
-			close(flight->lock);
-			return true;
-		}
-		if (is_current(flight->lock, flight->path))
+		result[length > 0 ? length : 0] = '\0';
+		if (length <= 0 && is_current(flight->lock, flight->path))
 			return false;
-		close(flight->lock);	/* who held it gave up, and the next one has made a new one */
+		close(flight->lock);
+		if (length > 0 && strcmp(result, NOTHING) == 0)
+			break;
+		if (length > 0 && access(result, R_OK) == 0)
+			return true;
 	}
 	flight->lock = -1;
 	return false;
@@ -100,8 +111,9 @@ void flight_land(struct flight *flight, const char *result)
 {
 	if (flight->lock < 0)
 		return;
-	if (result != NULL && pwrite(flight->lock, result, strlen(result), 0) != (ssize_t)strlen(result) &&
-	    ftruncate(flight->lock, 0) != 0)
+	if (result == NULL)
+		result = NOTHING;
+	if (pwrite(flight->lock, result, strlen(result), 0) != (ssize_t)strlen(result) && ftruncate(flight->lock, 0) != 0)
 		return;	/* half a name stays locked until we are gone */
 	(void)unlink(flight->path);
 	close(flight->lock);

@@ -115,6 +115,7 @@ static int run(const struct launch *launch, const char *program, unsigned word, 
 
 	child->enough = cached ? has_done_enough : NULL;
 	child->context = pulling;
+	child->mute = !launch->speaks;
 	child->notices = watch(pulling->directory);
 	if (environment != NULL)
 		child_run(child, program, words, environment, flags_say(launch, word, "--docker-login"));

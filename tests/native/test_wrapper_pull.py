@@ -221,6 +221,32 @@ def test_launches_at_once_pull_once(scene: Scene) -> None:
     assert scene.leftovers == []
 
 
+def test_launches_without_a_cache_wait_for_one_pull_at_most(scene: Scene) -> None:
+    """What the first has pulled is its own; the others then pull side by side."""
+    began = time.monotonic()
+    with ScriptedAgent(scene.socket, script(3)):
+        running = [scene.start("exec", "--disable-cache", URI, env={"DURING": "sleep 1"}) for _ in range(5)]
+        ends = [(each.communicate(timeout=30), each.returncode)[1] for each in running]
+    assert (ends, scene.told("pulled").count("pull")) == ([3] * 5, 5)
+    assert time.monotonic() - began < 4
+    scene.await_no_leftovers()
+
+
+def test_a_pull_without_standard_error_is_silent(scene: Scene) -> None:
+    """Whatever has its number by then, the agent's socket for one, hears nothing of the runtime."""
+    command = f"exec '{scene.program}' exec {URI} 2>&- >&-"
+    env = {
+        "PLACE": str(scene.place),
+        "TMPDIR": str(scene.tmp),
+        "APPTAINER_CACHEDIR": str(scene.place / "cache"),
+    }
+    variables = {"PATH": os.environ["PATH"], "ASAN_OPTIONS": "detect_leaks=0", **env}
+    with ScriptedAgent(scene.socket, script(2)) as agent:
+        done = subprocess.run(["sh", "-c", command], env=variables, check=False, timeout=20)
+    assert (done.returncode, len(agent.opened)) == (3, 1)
+    assert scene.told("launched") == ["exec", str(scene.cached)]
+
+
 def test_the_next_launch_asks_the_registry_again(scene: Scene) -> None:
     """A tag may have moved: a result is only shared by those who asked while it was made."""
     for _ in range(2):
