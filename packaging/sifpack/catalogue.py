@@ -74,7 +74,8 @@ PACKAGES = (
     Package(
         "sifgate-hooks",
         "asks sifgate for OCI runtimes, Podman, Enroot and Slurm's prolog",
-        "Programs that other programs are told to run; `sifgate oci-hook install` and its like put them in place.",
+        "Programs that other programs are told to run; `sifgate oci-hook install` and its like put them in place.\n"
+        "With the sources of the Apptainer plugin, which is compiled against an Apptainer built from source.",
         needs=_AGENT,
     ),
     Package(

@@ -92,14 +92,7 @@ def _agent(root: Path, series: Series, parts: Parts) -> None:
     completion = root / "usr/share/bash-completion/completions/sifgate"
     completion.parent.mkdir(parents=True)
     completion.write_text(words)
-    _shell_parts(root)
-
-
-def _shell_parts(root: Path) -> None:
-    """Place what doctor's `disable` needs without Python, if the clone has it."""
-    script = SOURCE / "hooks/disable"
-    if script.is_file():
-        place(script, root / LIBEXEC / "disable", 0o755)
+    place(SOURCE / "hooks/disable", root / LIBEXEC / "disable", 0o755)
 
 
 def _server(root: Path, series: Series, parts: Parts) -> None:
@@ -136,6 +129,10 @@ def _hooks(root: Path, series: Series, parts: Parts) -> None:
     _program(root, parts, "sifgate-ask")
     run(["make", "--silent", "-C", str(SOURCE / "hooks/slurm"), "install", f"DESTDIR={root}",
          f"PYTHON=/usr/bin/python{series.python}"])  # fmt: skip
+    for source in _files(
+        SOURCE / "plugin/apptainer"
+    ):  # compiled on the node, by the Go that compiled its runtime
+        place(source, root / LIBRARY / "apptainer-plugin" / source.relative_to(SOURCE / "plugin/apptainer"))
     for name in ("oci", "enroot"):
         for source in _files(SOURCE / "hooks" / name):
             mode = 0o755 if source.read_bytes().startswith(b"#!") else 0o644

@@ -10,6 +10,9 @@ put)
 	reload_units
 	if booted && systemctl --quiet is-active sifgate-guard.service; then act restart sifgate-guard.service; fi
 	;;
-take) switch_off sifgate-guard.service ;;
+take)
+	[ ! -e /var/lib/sifgate/doors/guard ] || sifgate guard remove || say "guard could not be taken away"
+	switch_off sifgate-guard.service
+	;;
 esac
 exit 0

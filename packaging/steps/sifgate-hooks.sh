@@ -7,7 +7,7 @@ set -u
 # Hooks that were put in place are brought up to date; none is put in place by the package.
 case "${1:-}" in
 put)
-	for door in prolog oci-hook enroot-hook submit; do
+	for door in prolog oci-hook enroot-hook; do
 		[ -e "/var/lib/sifgate/doors/$door" ] || continue
 		while read -r words; do
 			eval "sifgate $door install $words" </dev/null || say "$door is not in place: sifgate $door status"
@@ -15,7 +15,7 @@ put)
 	done
 	;;
 take)
-	for door in prolog oci-hook enroot-hook submit; do
+	for door in prolog oci-hook enroot-hook; do
 		[ -e "/var/lib/sifgate/doors/$door" ] || continue
 		sifgate "$door" remove || say "$door could not be taken away: sifgate $door status"
 	done
