@@ -192,20 +192,24 @@ def test_an_image_may_be_copied_and_unpacked_and_a_clean_one_run(site: Cluster) 
     site.run("alice", ["rm", "/tmp/mine.sif"]).check()
 
 
+@pytest.mark.parametrize("user", ["root", "alice"])
 @pytest.mark.parametrize("runtime", ["crun --cgroup-manager=disabled", "runc"])
-def test_oci_runtimes_are_refused_by_their_bundle(site: Cluster, runtime: str) -> None:
-    """Without a hook anywhere; a clean tree runs, nothing is left of the refused container."""
+def test_oci_runtimes_are_refused_by_their_bundle(site: Cluster, runtime: str, user: str) -> None:
+    """Without a hook anywhere, also rootless; a clean tree runs, nothing is left of the refused container."""
+    cgroup = 'umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; install -d -o "$1" /run/user/$(id -u $1)'
+    become = 'export XDG_RUNTIME_DIR=/run/user/$(id -u $1); exec runuser -u "$1" -- sh -c "$2"'
+    rootless = "--rootless" if user != "root" else ""
     for tree, ran in (("kev-tree", False), ("clean-tree", True)):
-        spec = f"runc spec && sed -i '{SPEC}' config.json"
-        root = f'sed -i \'s|"path": "rootfs"|"path": "/images/{tree}"|\' config.json'
+        change = f'{SPEC}; s|"path": "rootfs"|"path": "/images/{tree}"|'
         script = (
-            "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup;"
-            f"mkdir -p /run/bundle && cd /run/bundle && rm -f config.json && {spec} && {root} && cd / &&"
-            f"{runtime} run --bundle /run/bundle guard1; e=$?; rm -r /run/bundle; exit $e"
+            f"mkdir -p /tmp/guard/state && cd /tmp/guard && runc spec {rootless} &&"
+            f"sed -i '{change}' config.json && cd / &&"
+            f"{runtime} --root=/tmp/guard/state run --bundle /tmp/guard guard1; e=$?; ls /tmp/guard/state;"
+            "rm -r /tmp/guard; exit $e"
         )
-        done = site.run("root", ["unshare", "--mount", "sh", "-c", script])
+        done = site.run("root", ["unshare", "--mount", "sh", "-c", f"{cgroup}; {become}", "sh", user, script])
         assert ("payload ran" in done.output) == ran, done.output
-        assert "guard1" not in site.run("root", ["sh", "-c", "crun list; runc list"]).stdout
+        assert "guard1" not in done.stdout
 
 
 def test_the_notice_and_its_record_reach_the_user(site: Cluster, gate_root: Path) -> None:
