@@ -234,3 +234,21 @@ def test_agent_that_stays_busy_is_given_up() -> None:
             Client(path).ask([], deadline=0.7)
         assert time.monotonic() - started < 5
     assert len(asked) > 1
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("uid", [4711, 65534])
+def test_who_is_not_root_is_no_agent(uid: int) -> None:
+    """Another user who listens in the agent's place can neither decide nor be handed an image."""
+    with (
+        tempfile.TemporaryDirectory(prefix="sg-") as place,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening,
+    ):
+        listening.bind(f"{place}/agent.sock")
+        os.seteuid(uid)
+        try:
+            listening.listen(4)
+        finally:
+            os.seteuid(0)
+        with pytest.raises(AgentUnreachable, match=f"uid {uid} listens there"):
+            Client(f"{place}/agent.sock").ask([("path", b"/x")], deadline=5)
