@@ -1,46 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "judge.h"
 
-#include "allowlist.h"
 #include "converse.h"
 #include "environment.h"
 #include "journal.h"
-#include "json.h"
 #include "link.h"
 #include "opener.h"
 #include "posture.h"
-#include "process.h"
 #include "screen.h"
+#include "subject.h"
 #include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define CONFIG_LIMIT (1u << 20)		/* of a bundle's config.json */
 #define MARGIN_MS 1200u			/* what converse() may take beyond its deadline, and a little */
 #define LEAST_MS 100u
 
-struct event_case {
-	const struct config *config;
-	const struct work *work;
-	struct process process;
-	int pidfd;
-	int event;
-	int64_t until_ms;
-	char image[PATH_MAX];	/* empty: the words say it */
-};
 
 /* What the agent wants to see: the event's own file where that is the image, else what the process would open. */
 static int open_image(void *context, const char *path, const char *cwd)
 {
-	struct event_case *launch = context;
+	struct subject *launch = context;
 
 	if (launch->work->kind == KIND_IMAGE) {
 		int copy = fcntl(launch->event, F_DUPFD_CLOEXEC, 3);
@@ -52,14 +38,14 @@ static int open_image(void *context, const char *path, const char *cwd)
 
 static void say(void *context, struct wire_text text)
 {
-	struct event_case *launch = context;
+	struct subject *launch = context;
 	char line[512];
 
 	(void)snprintf(line, sizeof(line), "%.*s", text.length < 500 ? (int)text.length : 500, text.bytes);
 	screen_print(&launch->process, line);
 }
 
-static void add_facts(const struct event_case *launch, struct wire_writer *ask)
+static void add_facts(const struct subject *launch, struct wire_writer *ask)
 {
 	static const char *const ranks[] = {"SLURM_PROCID", "PMIX_RANK", "OMPI_COMM_WORLD_RANK"};
 	const struct process *process = &launch->process;
@@ -81,7 +67,7 @@ static void add_facts(const struct event_case *launch, struct wire_writer *ask)
 	}
 }
 
-static void add_words(const struct event_case *launch, struct wire_writer *ask)
+static void add_words(const struct subject *launch, struct wire_writer *ask)
 {
 	const char *word;
 
@@ -97,7 +83,7 @@ static void add_words(const struct event_case *launch, struct wire_writer *ask)
 	}
 }
 
-static void compose(const struct event_case *launch, struct wire_writer *ask)
+static void compose(const struct subject *launch, struct wire_writer *ask)
 {
 	wire_begin(ask, "ask");
 	add_facts(launch, ask);
@@ -110,7 +96,7 @@ static void compose(const struct event_case *launch, struct wire_writer *ask)
 }
 
 /* Nobody decided: the site's posture does, and it is recorded. */
-static enum action without_agent(const struct event_case *launch, const struct answer *answer)
+static enum action without_agent(const struct subject *launch, const struct answer *answer)
 {
 	struct posture posture;
 	enum action action;
@@ -125,7 +111,7 @@ static enum action without_agent(const struct event_case *launch, const struct a
 	return action;
 }
 
-static bool ask_agent(struct event_case *launch, struct verdict *verdict)
+static bool ask_agent(struct subject *launch, struct verdict *verdict)
 {
 	unsigned left = launch->work->left_ms;
 	struct conversation conversation = {
@@ -150,120 +136,8 @@ static bool ask_agent(struct event_case *launch, struct verdict *verdict)
 	return action == ACTION_BLOCK;
 }
 
-/* The image that the starter was told to run: exact, whatever the words of the command line tool said. */
-static bool find_engine_image(struct event_case *launch)
-{
-	return words_engine_image(&launch->process.environment, launch->image, sizeof(launch->image)) &&
-	       launch->image[0] == '/';
-}
-
-/* Whether the process runs the very file that it opens: then its words are those of crun or runc. */
-static bool runs_event(const struct event_case *launch)
-{
-	struct stat event;
-	struct stat program;
-
-	return fstat(launch->event, &event) == 0 && fstatat(launch->process.directory, "exe", &program, 0) == 0 &&
-	       event.st_dev == program.st_dev && event.st_ino == program.st_ino;
-}
-
-static void read_root(struct event_case *launch, const char *config, char *root, size_t size)
-{
-	static const char *const keys[] = {"root", "path", NULL};
-	char *json = malloc(CONFIG_LIMIT);
-	int fd = json != NULL ? opener_open(&launch->process, config, "", launch->until_ms) : -1;
-	ssize_t length = fd >= 0 ? pread(fd, json, CONFIG_LIMIT, 0) : -1;
-
-	if (length <= 0 || !json_string(json, (size_t)length, keys, root, size))
-		(void)snprintf(root, size, "rootfs");
-	if (fd >= 0)
-		close(fd);
-	free(json);
-}
-
-/* runc executes itself for its container, and the child shows the words of the first: which lies in its bundle by then.
- * Returns whether this is such a child, and puts the first in its place. */
-static bool take_first(struct event_case *launch)
-{
-	struct process parent;
-	struct process child = launch->process;
-	bool is_child = false;
-	bool same;
-
-	do {
-		same = process_read(&parent, child.parent) && parent.uid == child.uid;
-		launch->process = parent;
-		same = same && runs_event(launch) && words_bundle(&parent.arguments, &(struct bundle){0});
-		process_close(same ? &child : &parent);
-		child = same ? parent : child;
-		is_child = is_child || same;
-	} while (same && child.parent > 1);
-	launch->process = child;
-	return is_child;
-}
-
-static bool find_bundle_image(struct event_case *launch)
-{
-	char config[PATH_MAX];
-	char root[PATH_MAX];
-	struct bundle bundle;
-	int length;
-
-	if (!runs_event(launch) || !words_bundle(&launch->process.arguments, &bundle))
-		return false;
-	if (take_first(launch))
-		bundle = (struct bundle){0};	/* and where it is now says more than its words */
-	if (bundle.directory == NULL || bundle.directory[0] == '\0')
-		bundle.directory = ".";
-	length = bundle.config != NULL ? snprintf(config, sizeof(config), "%s", bundle.config) :
-					 snprintf(config, sizeof(config), "%s/config.json", bundle.directory);
-	if (length < 0 || (size_t)length >= sizeof(config))
-		return false;	/* too long for a path: the runtime cannot open it either */
-	read_root(launch, config, root, sizeof(root));
-	length = root[0] == '/' ? snprintf(launch->image, sizeof(launch->image), "%s", root) :
-				  snprintf(launch->image, sizeof(launch->image), "%s/%s", bundle.directory, root);
-	return length > 0 && (size_t)length < sizeof(launch->image);
-}
-
-static bool find_opened_image(struct event_case *launch)
-{
-	char link[64];
-	ssize_t length;
-
-	if (launch->process.uid == 0 && launch->process.euid == 0)
-		return false;
-	if (allowlist_holds(launch->config, &launch->process))
-		return false;
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", launch->event);
-	length = readlink(link, launch->image, sizeof(launch->image) - 1);
-	launch->image[length > 0 ? length : 0] = '\0';
-	if (launch->image[0] != '/')
-		(void)strcpy(launch->image, "/(unreachable)");
-	return true;
-}
-
-/* Returns whether there is something to ask about, and finds out what. */
-static bool is_launch(struct event_case *launch)
-{
-	switch ((enum kind)launch->work->kind) {
-	case KIND_STARTER:
-		/* What a transport stands for is known to the witness only; everything else is refused best here. */
-		return !words_name_transport(&launch->process.arguments);
-	case KIND_WITNESS:
-	case KIND_MOUNTER:
-		return find_engine_image(launch);
-	case KIND_OCI:
-		return find_bundle_image(launch);
-	case KIND_IMAGE:
-		return find_opened_image(launch);
-	case KIND_FILESYSTEM:
-		break;
-	}
-	return false;
-}
-
 /* The starter does not mind that ecl.toml cannot be read: it is ended, before the open is answered. */
-static void end_process(const struct event_case *launch)
+static void end_process(const struct subject *launch)
 {
 	if (launch->pidfd >= 0)
 		(void)syscall(SYS_pidfd_send_signal, launch->pidfd, SIGKILL, NULL, 0);
@@ -273,7 +147,7 @@ static void end_process(const struct event_case *launch)
 
 void judge(const struct config *config, const struct work *work, int process, int event, struct verdict *verdict)
 {
-	struct event_case launch = {
+	struct subject launch = {
 		.config = config,
 		.work = work,
 		.pidfd = process,
@@ -282,7 +156,7 @@ void judge(const struct config *config, const struct work *work, int process, in
 	};
 
 	*verdict = (struct verdict){.id = work->id};
-	if (process_read(&launch.process, work->pid) && is_launch(&launch)) {
+	if (process_read(&launch.process, work->pid) && subject_find(&launch)) {
 		verdict->deny = ask_agent(&launch, verdict);
 		if (verdict->deny && work->kind == KIND_WITNESS)
 			end_process(&launch);

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 GUARD = REPOSITORY / "hooks/guard"
-PURE = ("config", "table", "budget", "magic", "json", "words")
+PURE = ("config", "trustfile", "table", "budget", "magic", "json", "words")
 Drive = Callable[..., str]
 
 pytestmark = pytest.mark.native
