@@ -78,6 +78,7 @@ def test_enroot_starts_no_refused_image(node: Node, gate_root: Path) -> None:
     assert f"enroot: {HOOK} exited with return code 1" in done.stderr
     record = records(gate_root, "enroot-hook")[-1]
     assert (record["action"], record["uid"], record["path"]) == ("block", 2001, KEV)
+    assert record["name"] == "reg#group/kev:1"
 
 
 def test_enroot_starts_a_clean_image(node: Node, gate_root: Path) -> None:
