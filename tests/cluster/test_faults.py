@@ -66,7 +66,7 @@ FAULTS: dict[str, list[tuple[Any, ...]]] = {
     "killed in mid-launch": [("wait", ""), ("close",)],
     "garbage": [("send", b"\xff\x00\x01garbage")],
     "giant": [("send", b"x" * 150_000)],
-    "error": [("send", b"sifgate/1 error\ncode:4=busy\n")],
+    "error": [("send", b"sifgate/1 error\ncode:5=wrong\n")],
 }
 
 

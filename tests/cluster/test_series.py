@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from testbed.cluster import Cluster, install
+from testbed.cluster.again import again
 from testbed.cluster.scripted import ScriptedAgent, Step
 
 pytestmark = pytest.mark.cluster
@@ -164,9 +165,14 @@ def test_the_image_is_opened_as_the_user(cluster: Cluster, agents: Any) -> None:
 def test_sbatch_tells_what_the_launch_would_meet(cluster: Cluster) -> None:
     """The script in the pipe is asked about and submitted whole, whatever the series' order of reading it."""
     script = "#!/bin/sh\necho runs\n# apptainer exec x.sif\n"
-    with ScriptedAgent(cluster.login / "run/agent.sock", BLOCK) as agent:
+
+    def attempt() -> str:
         done = cluster.run("alice", ["sbatch", "--parsable", "-o", "/scratch/out"], text=script)
-    cluster.wait_job(done.check().stdout.strip())
-    assert "this is about its launch, later on:\nsifgate: launch refused: two KEV\n" in done.stderr
-    assert [ask.text("script") for ask in agent.asked] == [script]
+        cluster.wait_job(done.check().stdout.strip())
+        return done.stderr
+
+    with ScriptedAgent(cluster.login / "run/agent.sock", BLOCK) as agent:
+        said = again(attempt, lambda said: said != "")
+    assert "this is about its launch, later on:\nsifgate: launch refused: two KEV\n" in said
+    assert {ask.text("script") for ask in agent.asked} == {script}
     assert (cluster.scratch / "out").read_text() == "runs\n"
