@@ -19,7 +19,7 @@ REFUSED = 255
 STOPPED = f"launch refused by sifgate, reference {REFERENCE}"
 STARTERS = {"unprivileged": "starter", "setuid": "starter-suid"}
 WITHOUT_NAMESPACES = """
-unshare -U --net sh -c '
+unshare -U --keep-caps --net sh -c '
     until grep -q . /proc/self/uid_map && grep -q . /proc/self/gid_map; do sleep 0.02; done
     echo 0 > /proc/sys/user/max_user_namespaces || exit 99
     exec runuser -u alice -- env HOME=/home/alice timeout 60 "$@"' "$@" <&0 &

@@ -52,12 +52,13 @@ class ApptainerPlugin:
     def install(self, tree: Path, chosen: argparse.Namespace) -> list[str]:
         """See `Door.install`; compiles for a minute, with the Go that compiled the runtime."""
         runtime = Runtime(tree, chosen.apptainer)
+        runtime.recover()
         source = runtime.source(chosen.source)
         if not source:
             hint = "name the source tree by --source, or use the wrapper: it works with every package"
             raise ConfigError(_UNSUITED, hint=hint)
         wanted = version(sources(tree))
-        if runtime.installed() == wanted and runtime.enabled() and not _complaint(runtime):
+        if runtime.installed() == wanted and runtime.enabled() and not runtime.complaint():
             return []
         _compile(runtime, source, wanted)
         return [f"{NAME}: compiled in {source}, installed and enabled for {runtime.label}"]
@@ -138,7 +139,7 @@ def _compile(runtime: Runtime, source: str, wanted: str) -> None:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(target, ignore_errors=True)
-    complaint = _complaint(runtime)
+    complaint = runtime.complaint()
     if complaint:
         runtime.done("plugin", "disable", PLUGIN)
         raise ConfigError(f"{runtime.label} does not load the plugin that it compiled: {complaint}")
@@ -150,12 +151,6 @@ def _own_inode(file: Path) -> None:
         copy = file.with_name("object.so.new")
         shutil.copy2(file, copy)
         copy.replace(file)
-
-
-def _complaint(runtime: Runtime) -> str:
-    """Return why the runtime does not load its plugins, "" where it does: a plugin of another build ends it."""
-    ended = runtime.call("--version")
-    return "" if ended.returncode == 0 else ended.stderr.strip()[-300:]
 
 
 def _runtimes(tree: Path) -> list[Runtime]:
@@ -184,7 +179,7 @@ def _state(runtime: Runtime) -> DoorState:
         return DoorState(NAME, present=False, detail=detail, applicable=fitting)
     if not runtime.enabled():
         return DoorState(NAME, False, f"{runtime.label}: plugin {there} is there", "it is disabled", again)
-    complaint = _complaint(runtime)
+    complaint = runtime.complaint()
     if complaint:
         problem = f"{runtime.label} does not load it, so that no container starts: {complaint}"
         return DoorState(

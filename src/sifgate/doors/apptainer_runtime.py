@@ -35,18 +35,39 @@ class Runtime:
     """One Apptainer below the root `tree`."""
 
     def __init__(self, tree: Path, program: str) -> None:
-        """Ask the runtime where its things lie; raises ConfigError where there is none."""
+        """Ask the runtime where its things lie; raises ConfigError where there is none.
+
+        One that ends every command because of a plugin says it no more, but still lists its plugins: `places` is then
+        empty.
+        """
         self.tree = tree
         self.program = program
-        lines = self.call("buildcfg").stdout.splitlines()
-        self.places = dict(line.split("=", 1) for line in lines if "=" in line)
-        if "PLUGIN_ROOTDIR" not in self.places:
+        self.places = self._ask()
+        if not self.places and PLUGIN not in self.call("plugin", "list").stdout.split():
             raise ConfigError(f"{program}: does not say where it keeps plugins (`{program} buildcfg`)")
+
+    def _ask(self) -> dict[str, str]:
+        lines = self.call("buildcfg").stdout.splitlines()
+        places = dict(line.split("=", 1) for line in lines if "=" in line)
+        return places if "PLUGIN_ROOTDIR" in places else {}
+
+    def recover(self) -> None:
+        """Disable a plugin that keeps the runtime from saying anything, and ask again; raises ConfigError."""
+        if not self.places:
+            self.done("plugin", "disable", PLUGIN)
+            self.places = self._ask()
+        if not self.places:
+            raise ConfigError(f"{self.program}: does not work without our plugin either: {self.complaint()}")
+
+    def complaint(self) -> str:
+        """Return why the runtime does not load its plugins, "" where it does: one of another build ends it."""
+        ended = self.call("--version")
+        return "" if ended.returncode == 0 else ended.stderr.strip()[-300:]
 
     @property
     def label(self) -> str:
         """Return its name and version, for one line."""
-        return f"{self.program} {self.places.get('PACKAGE_VERSION', '?')}"
+        return f"{self.program} {self.places.get('PACKAGE_VERSION', '')}".rstrip()
 
     @property
     def home(self) -> Path:
@@ -87,6 +108,8 @@ class Runtime:
 
     def installed(self) -> str:
         """Return the version of our plugin that lies there, "" where none does."""
+        if not self.places:
+            return "?"
         try:
             text = (self.home / "object.manifest").read_bytes()
             return msgspec.json.decode(text, type=Manifest).version or "?"
@@ -95,6 +118,8 @@ class Runtime:
 
     def enabled(self) -> bool:
         """Return whether the runtime loads it (its own record: `<sha256 of the name>.meta`)."""
+        if not self.places:
+            return True
         record = self.home.parent / f"{hashlib.sha256(PLUGIN.encode()).hexdigest()}.meta"
         try:
             return b'"Enabled":true' in record.read_bytes()

@@ -19,8 +19,13 @@ from sifgate.errors import ConfigError
 ROOT = Path("/")
 PROGRAM = """#!/bin/sh
 home={home}/plugin/sifgate; meta={home}/plugin/{meta}.meta
+strange() {{
+    [ ! -e {home}/strange ] || ! grep -q true $meta || {{ echo "FATAL: built with a different version" >&2; exit 255; }}
+}}
 case "$1 $2" in
-buildcfg*) printf 'PACKAGE_VERSION=1.4.5\\nBUILDDIR={home}/source/builddir\\nPLUGIN_ROOTDIR={home}/plugin\\n' ;;
+buildcfg*)
+    strange
+    printf 'PACKAGE_VERSION=1.4.5\\nBUILDDIR={home}/source/builddir\\nPLUGIN_ROOTDIR={home}/plugin\\n' ;;
 "plugin compile")
     [ ! -e {home}/broken ] || {{ echo "FATAL: wrong Go version" >&2; exit 255; }}
     [ -z "$(find "$5" -name go.mod -o -name '*_test.go')" ] && sed -n 's/.*version = //p' "$5/version.go" >"$4" ;;
@@ -30,7 +35,8 @@ buildcfg*) printf 'PACKAGE_VERSION=1.4.5\\nBUILDDIR={home}/source/builddir\\nPLU
 "plugin enable") printf '{{"Name":"sifgate","Enabled":true}}' >$meta ;;
 "plugin disable") printf '{{"Name":"sifgate","Enabled":false}}' >$meta ;;
 "plugin uninstall") rm -r $home $meta ;;
---version*) [ ! -e {home}/strange ] || {{ echo "FATAL: built with a different version" >&2; exit 255; }} ;;
+"plugin list") [ ! -d $home ] || echo "yes sifgate" ;;
+--version*) strange ;;
 esac
 """
 
@@ -111,6 +117,15 @@ def test_a_plugin_of_another_build_is_named_with_the_way_out(home: Path) -> None
     state = DOOR.state(ROOT)
     assert "no container starts" in state.problem
     assert "plugin disable sifgate" in state.remedy
+
+
+def test_an_install_gets_over_a_plugin_of_another_build(home: Path) -> None:
+    """The runtime says nothing before the plugin is disabled; what it loads in the end is what counts."""
+    DOOR.install(ROOT, chosen(home))
+    (home / "strange").touch()
+    with pytest.raises(ConfigError, match="different version"):
+        DOOR.install(ROOT, chosen(home))
+    assert len(DOOR.remove(ROOT)) == 1
 
 
 def test_a_compiler_that_fails_changes_nothing(home: Path) -> None:
