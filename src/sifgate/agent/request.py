@@ -25,6 +25,8 @@ OWN_DOORS = frozenset({Door.WRAPPER, Door.APPTAINER_PLUGIN, Door.OCI_HOOK, Door.
 """Doors whose shims run as the user; he may name them, since none of them binds him (docs/decisions/doors.md)."""
 _OWN_PATHS = frozenset({Door.WRAPPER, Door.APPTAINER_PLUGIN, Door.GUARD})
 """Doors whose shim is the process that is launched, or opens in its place."""
+_HOOKS = frozenset({Door.OCI_HOOK, Door.ENROOT_HOOK})
+"""Doors at which a container starts in any case, whatever is or is not told of it."""
 QUICK_BYTES = 4096
 """Bytes of a message that is parsed in the loop, in a few milliseconds at worst; a longer one elsewhere."""
 _REMEMBERED_WORDS = 100
@@ -99,7 +101,7 @@ def launches_of(message: Message, asker: Asker) -> tuple[LaunchEvent, ...]:
     cwd = message.text("cwd")
     return tuple(
         launch_of(message, asker, sighting)
-        for sighting in _seen(message, cwd, own_paths=asker.door in _OWN_PATHS)
+        for sighting in _seen(message, cwd, own_paths=asker.door in _OWN_PATHS, hook=asker.door in _HOOKS)
         if not (asker.door is Door.SUBMIT and _is_idle_guess(sighting))
     )
 
@@ -126,11 +128,13 @@ def launch_of(message: Message, asker: Asker, sighting: Sighting) -> LaunchEvent
     )
 
 
-def _seen(message: Message, cwd: str, *, own_paths: bool) -> tuple[Sighting, ...]:
+def _seen(message: Message, cwd: str, *, own_paths: bool, hook: bool) -> tuple[Sighting, ...]:
     if message.first("truncated"):
         reference = ImageReference("(a launch too long to send)", ReferenceKind.UNKNOWN)
         return (Sighting(reference),)
     path = message.first("path")
+    if not path and hook:
+        return (Sighting(ImageReference("(a container of which nothing is told)", ReferenceKind.UNKNOWN)),)
     if path:
         given = message.every("arg") if message.first("arg") else []
         argv = tuple(word.decode("utf-8", "surrogateescape") for word in given)
