@@ -181,7 +181,11 @@ def test_a_job_keeps_its_standard_input(shims: Cluster, agents: Any, posture: Po
     decide: list[Step] = [("decide", "allow", {})]
     for script in ([], decide):
         lines = [f"({words})" for words in SHIMS.values()]
-        lines += [f"apptainer exec {IMAGE} sh -c 'read line; echo $line'", "echo one line of the script", "echo END"]
+        lines += [
+            f"apptainer exec {IMAGE} sh -c 'read line; echo $line'",
+            "echo one line of the script",
+            "echo END",
+        ]
         if script:
             agents(script, "n1")
         done = shims.run("alice", ["srun", "-w", "n1", "bash", "-s"], text="\n".join([*lines, ""]))
