@@ -139,9 +139,8 @@ static void turn_away(struct desk *desk, int group, const struct fanotify_event_
 void desk_wait(struct desk *desk, int group, const struct fanotify_event_metadata *event, int process, enum kind kind)
 {
 	struct pending *pending;
-	bool root;
 	uid_t uid = 0;
-	bool alive = process_user(event->pid, &uid, &root) == 0;
+	bool alive = process_owner(event->pid, &uid) == 0;
 
 	pending = alive ? table_add(&desk->table) : NULL;
 	if (pending == NULL) {

@@ -51,7 +51,7 @@ static void add_facts(const struct subject *launch, struct wire_writer *ask)
 	const struct process *process = &launch->process;
 
 	wire_string(ask, "door", "guard");
-	wire_number(ask, "uid", process->uid);
+	wire_number(ask, "uid", process->owner);
 	wire_number(ask, "gid", process->gid);
 	wire_number(ask, "pid", process_launch(process));
 	wire_number(ask, "deadline_ms", launch->work->left_ms > MARGIN_MS ? launch->work->left_ms - MARGIN_MS : LEAST_MS);
@@ -103,7 +103,7 @@ static enum action without_agent(const struct subject *launch, const struct answ
 
 	posture_read(launch->config->posture, &posture);
 	action = posture.agent_unreachable;
-	journal_line(WEIGHT_WARNING, "gap: uid %u pid %d was %s without a decision: %s%s%s", launch->process.uid,
+	journal_line(WEIGHT_WARNING, "gap: uid %u pid %d was %s without a decision: %s%s%s", launch->process.owner,
 		     (int)launch->process.pid, action == ACTION_BLOCK ? "refused" : "allowed", answer->failure,
 		     posture.problem[0] != '\0' ? "; " : "", posture.problem);
 	if (action == ACTION_BLOCK)

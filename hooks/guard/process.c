@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "process.h"
 
+#include "owner.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -53,6 +55,12 @@ static const char *line_of(const char *status, const char *key)
 	return line != NULL ? line + strlen(key) : "";
 }
 
+/* Reads the real and the effective id of a line of `status`. */
+static bool read_ids(const char *status, const char *key, unsigned *real, unsigned *effective)
+{
+	return sscanf(line_of(status, key), "%u %u", real, effective) == 2;
+}
+
 static void read_groups(struct process *process, const char *status)
 {
 	const char *at = line_of(status, "\nGroups:");
@@ -86,6 +94,7 @@ bool process_read(struct process *process, pid_t pid)
 	char text[STATUS_LIMIT];
 	char path[32];
 	ssize_t length;
+	gid_t egid;
 
 	memset(process, 0, sizeof(*process));
 	process->pid = pid;
@@ -94,9 +103,13 @@ bool process_read(struct process *process, pid_t pid)
 	if (process->directory < 0 || slurp(process->directory, "status", text, sizeof(text)) < 0)
 		return false;
 	process->parent = (pid_t)strtol(line_of(text, "\nPPid:"), NULL, 10);
-	if (sscanf(line_of(text, "\nUid:"), "%u %u", &process->uid, &process->euid) != 2 ||
-	    sscanf(line_of(text, "\nGid:"), "%u", &process->gid) != 1)
+	if (!read_ids(text, "\nUid:", &process->uid, &process->euid) || !read_ids(text, "\nGid:", &process->gid, &egid))
 		return false;
+	if (process->uid == 0 && process->euid != 0) {
+		process->uid = process->euid;
+		process->gid = egid;
+	}
+	process->owner = owner_of(pid, process->uid);
 	read_groups(process, text);
 	if (slurp(process->directory, "stat", text, sizeof(text)) > 0)
 		process->terminal = terminal_of(text);
@@ -170,17 +183,16 @@ pid_t process_launch(const struct process *process)
 	return launch;
 }
 
-int process_user(pid_t pid, uid_t *uid, bool *root)
+int process_owner(pid_t pid, uid_t *owner)
 {
 	char text[STATUS_LIMIT];
-	unsigned ids[4];
 	char path[64];
+	uid_t uid;
+	uid_t euid;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (slurp(AT_FDCWD, path, text, sizeof(text)) <= 0 ||
-	    sscanf(line_of(text, "\nUid:"), "%u %u %u %u", &ids[0], &ids[1], &ids[2], &ids[3]) != 4)
+	if (slurp(AT_FDCWD, path, text, sizeof(text)) <= 0 || !read_ids(text, "\nUid:", &uid, &euid))
 		return -1;
-	*uid = ids[0];
-	*root = (ids[0] | ids[1] | ids[2] | ids[3]) == 0;
+	*owner = owner_of(pid, uid != 0 ? uid : euid);
 	return 0;
 }

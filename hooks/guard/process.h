@@ -15,7 +15,8 @@ struct process {
 	int directory;		/* of /proc: stays that process's whatever becomes of its number */
 	pid_t pid;
 	pid_t parent;
-	uid_t uid;		/* real */
+	uid_t uid;		/* real; effective where that is root's: a daemon that acts for a user */
+	uid_t owner;		/* who answers for it */
 	uid_t euid;
 	gid_t gid;
 	gid_t groups[PROCESS_GROUPS];
@@ -34,7 +35,7 @@ void process_close(struct process *process);
 /* Returns the first process of this launch: the command line tool, where `process` is one of the starter's children. */
 pid_t process_launch(const struct process *process);
 
-/* Returns the real uid and whether the process is root in every respect; -1 where it is gone. */
-int process_user(pid_t pid, uid_t *uid, bool *root);
+/* Finds out who answers for the process; -1 where it is gone. */
+int process_owner(pid_t pid, uid_t *owner);
 
 #endif

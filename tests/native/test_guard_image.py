@@ -120,6 +120,29 @@ def test_every_way_to_the_file_is_judged(stage: MakeStage, way: str) -> None:
     assert len(here.agent.asked) > before
 
 
+def test_a_subordinate_id_is_its_owners(stage: MakeStage) -> None:
+    """Who maps other ids into a namespace of his own is still the one who asks, and whose budget is used."""
+    here = stage(BLOCK)
+    image = here.put("a.sif", IMAGE)
+    program = (
+        "import ctypes,os,sys\n"
+        "ready,mapped=os.pipe(),os.pipe()\n"
+        "pid=os.fork()\n"
+        "if pid==0:\n"
+        " os.setgroups([]); os.setresgid(2001,2001,2001); os.setresuid(2001,2001,2001)\n"
+        " assert ctypes.CDLL(None).unshare(0x10000000)==0\n"
+        " os.write(ready[1],b'x'); os.read(mapped[0],1); os.setresgid(0,0,0); os.setresuid(0,0,0)\n"
+        " try: os.open(sys.argv[1],os.O_RDONLY)\n"
+        " except PermissionError: os._exit(7)\n"
+        " os._exit(0)\n"
+        "os.read(ready[0],1)\n"
+        "for kind in 'gu': open(f'/proc/{pid}/{kind}id_map','w').write('0 100000 1')\n"
+        "os.write(mapped[1],b'x'); print(os.waitstatus_to_exitcode(os.waitpid(pid,0)[1]))"
+    )
+    assert here.run(0, "/usr/bin/python3", "-c", program, image).stdout == "7\n"
+    assert [(ask.number("uid"), ask.number("gid")) for ask in here.agent.asked] == [(ALICE, 100000)]
+
+
 def test_a_file_that_becomes_an_image_is_seen(stage: MakeStage) -> None:
     """An ignored file is looked at again once it was written to."""
     here = stage(BLOCK)
