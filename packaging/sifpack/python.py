@@ -79,6 +79,8 @@ def make_environment(root: Path, part: str, series: Series, wheel: Path) -> None
         f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {series.python}\n"
     )
     _compile(packages / "sifgate", _place(part, series) / "sifgate", series)
+    if not _interpreter(series):
+        (home / "compile").touch()  # the package's steps do it on the node
 
 
 def _dependencies(part: str, series: Series) -> Path:
@@ -129,9 +131,7 @@ def _compile(packages: Path, place: Path, series: Series) -> None:
     """Compile to bytecode that is believed without looking at the source, under the path that it will have."""
     interpreter = _interpreter(series)
     if not interpreter:
-        say(
-            f"no Python {series.python} on this host: packages for {series.name} go without bytecode (slower to start)"
-        )
+        say(f"no Python {series.python} on this host: packages for {series.name} are compiled when installed")
         return
     run([interpreter, "-I", "-m", "compileall", "-q", "-f", "-s", str(packages), "-p", str(place),
          "--invalidation-mode", "unchecked-hash", str(packages)])  # fmt: skip

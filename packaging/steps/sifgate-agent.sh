@@ -50,6 +50,7 @@ case "${1:-}" in
 put)
 	accounts sifgate-agent.conf
 	first_settings || say "/etc/sifgate could not be prepared"
+	compile agent
 	copy_alive || { say "no copy of the agent's files in $live: the next upgrade may interrupt it"; rm -f "$live/agent"; }
 	has systemd-tmpfiles && systemd-tmpfiles --create sifgate.conf
 	switch_on sifgate-agent.socket "${2:-again}"
@@ -60,6 +61,7 @@ put)
 take)
 	switch_off sifgate-agent.service
 	switch_off sifgate-agent.socket
+	no_bytecode agent
 	rm -rf "$live" /run/sifgate/agent.sock
 	;;
 esac

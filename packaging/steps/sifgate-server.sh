@@ -7,6 +7,7 @@ set -u
 case "${1:-}" in
 put)
 	accounts sifgate-server.conf
+	compile server
 	reload_units
 	# Neither is switched on by itself: a site has one of them, and its settings first.
 	for unit in sifgate-server.service sifgate-engine.service; do
@@ -16,6 +17,7 @@ put)
 take)
 	switch_off sifgate-server.service
 	switch_off sifgate-engine.service
+	no_bytecode server
 	;;
 esac
 exit 0

@@ -52,3 +52,11 @@ accounts() {
 			--shell /usr/sbin/nologin "$user" || say "the system user $user could not be made"
 	done
 }
+
+# Only where the package was built without this Python: bytecode is made here, before anything starts.
+compile() {
+	[ -e "/usr/lib/sifgate/$1/compile" ] || return 0
+	"/usr/lib/sifgate/$1/bin/python3" -Im compileall -q -f "/usr/lib/sifgate/$1/lib" >/dev/null || say "$1: no bytecode"
+}
+
+no_bytecode() { find "/usr/lib/sifgate/$1" -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null; }

@@ -111,6 +111,16 @@ def test_rollback_to_the_version_before(machine: Machine) -> None:
     assert len(machine.run("ls /usr/lib/sifgate/live").split()) == 3  # the link, this one, the one before
 
 
+def test_package_without_bytecode_is_compiled_when_installed(machine: Machine) -> None:
+    """Built on a host without this Python, the package brings a mark, and its steps compile; the agent serves."""
+    home = "/usr/lib/sifgate/agent"
+    machine.run(f"find {home} -name __pycache__ -prune -exec rm -rf {{}} + ; touch {home}/compile")
+    machine.run("/usr/lib/sifgate/package/sifgate-agent put again")
+    machine.until("systemctl is-active sifgate-agent.service")
+    assert machine.run("find /usr/lib/sifgate/live/agent/ -name 'main.cpython-313.pyc'")
+    machine.run(f"rm {home}/compile")
+
+
 def test_dead_agent_is_started_by_the_next_ask(machine: Machine) -> None:
     """A killed agent is back before a shim gives up; a stopped one is started by whoever asks."""
     old = _pid(machine)
