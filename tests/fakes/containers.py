@@ -13,7 +13,11 @@ from typing import Any
 from testbed.cluster import Cluster, Completed
 
 RUNTIME_DIR = "/run/user/2001"
-HOOK = {"path": "/usr/libexec/sifgate/sifgate-ask", "args": ["sifgate-ask", "oci"], "timeout": 60}
+HOOK: dict[str, Any] = {
+    "path": "/usr/libexec/sifgate/sifgate-ask",
+    "args": ["sifgate-ask", "oci"],
+    "timeout": 60,
+}
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -48,7 +52,13 @@ class Node:
         return self.cluster.run("root", [*self._enter, *become, *argv], text=text, limit=50)
 
     def bundle(
-        self, path: str, root: str, argv: Sequence[str], *, user: str = "root", hooked: bool = True
+        self,
+        path: str,
+        root: str,
+        argv: Sequence[str],
+        *,
+        user: str = "root",
+        hook: dict[str, Any] | None = HOOK,
     ) -> None:
         """Make a bundle at `path`, owned by `user`, whose config.json is the runtime's own example, adapted."""
         rootless = [] if user == "root" else ["--rootless"]
@@ -60,7 +70,7 @@ class Node:
         config["root"] = {"path": root, "readonly": True}
         config["linux"]["resources"] = {}
         config["mounts"].append({"destination": "/run", "type": "tmpfs", "source": "tmpfs"})
-        config["hooks"] = {"createRuntime": [HOOK]} if hooked else {}
+        config["hooks"] = {"createRuntime": [hook]} if hook else {}
         self.run(user, ["tee", f"{path}/config.json"], text=json.dumps(config)).check()
 
     def mounts(self) -> list[str]:

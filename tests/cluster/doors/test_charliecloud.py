@@ -28,7 +28,7 @@ def node(site: Cluster) -> Iterator[Node]:
     (site.scratch / "bin").mkdir()
     shutil.copy(obtain_ch_run(), site.scratch / "bin/ch-run")
     there = Node(site, "d1")
-    there.bundle("/scratch/bundle", KEV, ["true"], user="alice", hooked=False)
+    there.bundle("/scratch/bundle", KEV, ["true"], user="alice", hook=None)
     yield there
     there.root(["rm", "-rf", "/scratch/bin", "/scratch/bundle"])
 

@@ -38,7 +38,7 @@ def _prepared(cluster: Cluster) -> Node:
     node.root(["tee", "/etc/slurm/oci.conf"], text=OCI_CONF)
     assert DOOR.install(cluster.tree, argparse.Namespace(slurm=True))
     for name, image in (("kev", KEV), ("clean", CLEAN)):
-        node.bundle(f"/scratch/bundle-{name}", image, ["true"], user="alice", hooked=False)
+        node.bundle(f"/scratch/bundle-{name}", image, ["true"], user="alice", hook=None)
     return node
 
 

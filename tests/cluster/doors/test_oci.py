@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from testbed.cluster import Cluster
 from testbed.cluster.gate import records
-from tests.fakes.containers import Node
+from tests.fakes.containers import HOOK, Node
 
 from sifgate.doors.oci import FILES
 
@@ -92,12 +92,10 @@ def test_sarus_comes_through_the_hook(node: Node, gate_root: Path) -> None:
     After its documentation: it reads the same JSON as Podman, refuses hooks that others than root could write, and
     is in no registry. Root's word counts for the agent, so the hook sends no job that a user may have put there.
     """
-    node.bundle("/tmp/bundle-root", KEV, ["echo", "ran"], hooked=False)
-    hook = json.loads(FILES["sifgate.json"])
-    assert node.root(["stat", "-c", "%u %a", hook["hook"]["path"]]).stdout == "0 755\n"
-    config = json.loads(node.root(["cat", "/tmp/bundle-root/config.json"]).stdout)
-    config["hooks"] = {stage: [hook["hook"]] for stage in hook["stages"]}
-    node.root(["tee", "/tmp/bundle-root/config.json"], text=json.dumps(config))
+    document = json.loads(FILES["sifgate.json"])
+    assert document["stages"] == ["createRuntime"]
+    assert node.root(["stat", "-c", "%u %a", document["hook"]["path"]]).stdout == "0 755\n"
+    node.bundle("/tmp/bundle-root", KEV, ["echo", "ran"], hook=document["hook"])
     env = {"SLURM_JOB_ID": "4711", "SLURM_PROCID": "1"}
     done = node.run(
         "root", ["runc", "--root", "/tmp/runs-root", "run", "--bundle", "/tmp/bundle-root", "s"], env=env
@@ -107,3 +105,48 @@ def test_sarus_comes_through_the_hook(node: Node, gate_root: Path) -> None:
     assert "  why  " not in done.stderr
     record = records(gate_root, "oci-hook")[-1]
     assert (record["action"], record.get("job")) == ("block", None)
+
+
+def test_a_root_that_root_cannot_look_into_is_unresolved(node: Node, gate_root: Path) -> None:
+    """On a FUSE mount of the user's own: no guess, the policy's action for `unresolved`, and the user reads why."""
+    node.root(["sh", "-c", f"mksquashfs {BARE} /tmp/bare.sqsh -quiet -no-progress -noI -noD"])
+    node.run("alice", ["mkdir", "-p", "/tmp/fuse"]).check()
+    node.run("alice", ["squashfuse", "/tmp/bare.sqsh", "/tmp/fuse"]).check()
+    try:
+        status, out, err = _start(node, "crun", "alice", "/tmp/fuse")
+    finally:
+        node.run("alice", ["fusermount3", "-u", "/tmp/fuse"]).check()
+        node.root(["rm", "-rf", "/tmp/fuse", "/tmp/bare.sqsh"])
+    assert (status, out) == (0, "the container runs\n")
+    assert "unresolved" in err
+    record = records(gate_root, "oci-hook")[-1]
+    assert (record["state"], record["action"], record["uid"]) == ("unresolved", "warn", 2001)
+
+
+@pytest.mark.parametrize("fault", ["no agent socket", "posture refuses"])
+def test_without_the_agent_the_posture_decides(node: Node, fault: str) -> None:
+    """The default posture lets the container run in silence; one that refuses says so on the terminal."""
+    words = ["--socket", "/nowhere/agent.sock"]
+    if fault == "posture refuses":
+        node.root(["tee", "/run/refuses"], text="sifgate-posture 1\nagent_unreachable block\n")
+        words += ["--posture", "/run/refuses"]
+    hook = {**HOOK, "args": ["sifgate-ask", *words, "oci"]}
+    node.bundle("/tmp/bundle-root", CLEAN, ["echo", "ran"], hook=hook)
+    done = node.run(
+        "root",
+        [
+            "crun",
+            "--cgroup-manager=disabled",
+            "--root",
+            "/tmp/runs-root",
+            "run",
+            "--bundle",
+            "/tmp/bundle-root",
+            "t",
+        ],
+    )
+    if fault == "posture refuses":
+        assert (done.returncode, done.stdout) == (255, "")
+        assert done.stderr.startswith("sifgate: launch refused: nobody on this node could judge the image")
+    else:
+        assert (done.returncode, done.stdout, done.stderr) == (0, "ran\n", "")
