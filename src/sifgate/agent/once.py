@@ -109,11 +109,14 @@ class Meeting:
         self._session = session
         self._passes = passes
         self._pending = False
+        self._looked = False
+        self._found: tuple[Key, _Kept] | None = None
 
     def told(self, launch: LaunchEvent) -> Told | None:
         """See `Past.told`."""
         self._pending = False
-        found = self._find(launch)
+        self._found = found = self._find(launch)
+        self._looked = True
         if found is None:
             return None
         key, kept = found
@@ -129,7 +132,8 @@ class Meeting:
 
     def settle(self, launch: LaunchEvent, told: Told) -> Told:
         """Keep what a launch is told; return what it was told before where that is the same launch and action."""
-        found = self._find(launch)
+        found = self._found if self._looked else self._find(launch)
+        self._looked = False
         if found is not None and found[1].told.decision.action is told.decision.action:
             self._once.join(*found, launch)
             return found[1].told
