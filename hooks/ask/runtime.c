@@ -16,6 +16,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef SYS_pidfd_getfd		/* headers older than Linux 5.6; the numbers are the same everywhere */
+#undef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#define SYS_pidfd_getfd 438
+#endif
 #define CMDLINE_LIMIT (64u << 10)
 #define LOG_LIMIT (1 << 20)		/* of a log that is appended to */
 #define ERROR_LIMIT 6144u		/* bytes of JSON */
