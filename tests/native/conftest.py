@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.asking import Asking, compile_ask
+from tests.fakes.wrapping import Stage, compile_wrapper
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Driver = Callable[..., str]
@@ -68,3 +69,19 @@ def guard_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["make", "-s", "-C", str(REPOSITORY / "hooks"), f"OUT={out}", f"{out}/sifgate-guard"]
     subprocess.run(words, check=True)
     return out / "sifgate-guard"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with the wrapper, which looks for everything there, and the witness."""
+    out = tmp_path_factory.mktemp("wrapper")
+    compile_wrapper(out)
+    return out
+
+
+@pytest.fixture
+def stage(built: Path, tmp_path: Path) -> Stage:
+    """Return a stage without agent and posture."""
+    (built / "posture").unlink(missing_ok=True)
+    (built / "run-judged").unlink(missing_ok=True)
+    return Stage(built, tmp_path)

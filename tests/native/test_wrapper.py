@@ -1,114 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wrapper around a program that tells what it was given, with agents that behave and agents that do not."""
+"""The wrapper around a program that tells what it was given: what is asked, what is run, what is said."""
 
 from __future__ import annotations
 
 import os
-import re
 import resource
-import shutil
 import signal
 import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from testbed.cluster.scripted import ScriptedAgent, Step
+from tests.fakes.wrapping import ALLOW, BLOCK, NOTICE, WARN, Stage
 
 from sifgate import wire
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-HERE = Path(__file__).resolve().parent
-NOTICE = 'sifgate: launch refused: 2 CVEs (rule "kev")\n  why    CVE-2025-48384\n  ref    7QX4-19'
-BLOCK: list[Step] = [("decide", "block", {"notice": NOTICE, "reference": "7QX4-19"})]
-WARN: list[Step] = [("decide", "warn", {"notice": NOTICE})]
-ALLOW: list[Step] = [("decide", "allow", {})]
-Build = Callable[[str], Path]
-
 pytestmark = pytest.mark.native
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory with the wrapper, built with sanitizers to look for everything in /tmp/…, and the witness."""
-    out = tmp_path_factory.mktemp("wrapper")
-    client = REPOSITORY / "plugin/client"
-    names = {"SOCKET": "agent.sock", "POSTURE": "posture", "RUN_JUDGED": "run-judged", "LOG": "log"}
-    words = ["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-g", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{client}"]
-    defines = [f'-DSIFGATE_{key}="{out / name}"' for key, name in names.items()]
-    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    sources = [*sorted((REPOSITORY / "hooks/wrapper").glob("*.c")), *sorted(client.glob("*.c"))]
-    subprocess.run([*words, *sanitizers, *defines, *sources, "-o", out / "wrapper"], check=True)
-    subprocess.run(["gcc", "-D_GNU_SOURCE", "-O1", HERE / "witness.c", "-o", out / "witness"], check=True)
-    return out
-
-
-class Stage:
-    """One wrapper in a directory of its own, what it runs, and what that has seen."""
-
-    def __init__(self, built: Path, place: Path) -> None:
-        self.built = built
-        self.place = place
-        self.socket = built / "agent.sock"
-        self.posture = built / "posture"
-        self.program = place / "apptainer"
-        self.report = place / "report"
-        shutil.copy(built / "wrapper", self.program)
-        shutil.copy(built / "witness", f"{self.program}.real")
-
-    def put_posture(self, action: str) -> None:
-        """Set what counts without an agent."""
-        self.posture.write_text(
-            f"sifgate-posture 1\nagent_unreachable {action}\nscan_wait_ms 1000\ncontact sec@site\n"
-        )
-        self.posture.chmod(0o644)
-
-    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the variables of a run."""
-        return {
-            "PATH": os.environ["PATH"],
-            "WITNESS": str(self.report),
-            "ASAN_OPTIONS": "detect_leaks=0",
-            **(more or {}),
-        }
-
-    def run(
-        self, *words: str | bytes, env: Mapping[str, str] | None = None, limit: float = 20, **more: object
-    ) -> subprocess.CompletedProcess[str]:
-        """Run the wrapper."""
-        self.report.unlink(missing_ok=True)
-        command: Sequence[str | bytes] = ["apptainer", *words]
-        return subprocess.run(  # type: ignore[call-overload,no-any-return]
-            command,
-            executable=self.program,
-            env=self.environment(env),
-            cwd=self.place,
-            capture_output=True,
-            text=True,
-            timeout=limit,
-            check=False,
-            **more,
-        )
-
-    def saw(self, key: str) -> list[bytes]:
-        """Return what the program was given, of one kind; empty where it never ran."""
-        entries = self.report.read_bytes().split(b"\0") if self.report.exists() else []
-        return [entry.partition(b"=")[2] for entry in entries if entry.startswith(key.encode() + b"=")]
-
-    @property
-    def ran(self) -> bool:
-        """Return whether the program was started."""
-        return self.report.exists()
-
-
-@pytest.fixture
-def stage(built: Path, tmp_path: Path) -> Stage:
-    """Return a stage without agent and posture."""
-    (built / "posture").unlink(missing_ok=True)
-    (built / "run-judged").unlink(missing_ok=True)
-    return Stage(built, tmp_path)
 
 
 def test_the_question_holds_what_the_agent_needs(stage: Stage) -> None:
@@ -294,133 +202,6 @@ def test_a_launch_outlasts_the_removal_of_the_door(stage: Stage) -> None:
     with ScriptedAgent(stage.socket, script):  # type: ignore[arg-type]
         assert stage.run("exec", "x.sif").returncode == 0
     assert stage.saw("arg") == [b"apptainer", b"exec", b"x.sif"]
-
-
-@pytest.mark.parametrize(
-    ("action", "words", "code", "says"),
-    [
-        ("allow", ["exec", "x.sif"], 0, ""),
-        ("log", ["exec", "x.sif"], 0, ""),
-        ("warn", ["exec", "x.sif"], 0, "launch not checked"),
-        ("block", ["exec", "x.sif"], 255, "launch refused"),
-        ("block", ["--debug", "instance", "start", "x.sif", "a"], 255, "launch refused"),
-        ("block", ["--version"], 0, ""),
-        ("block", ["pull", "docker://x"], 0, ""),
-        ("block", ["cache", "clean"], 0, ""),
-    ],
-)
-def test_without_an_agent_the_posture_counts(
-    stage: Stage, action: str, words: list[str], code: int, says: str
-) -> None:
-    """And only for what may start a container: `apptainer --version` works even where nobody answers."""
-    stage.put_posture(action)
-    done = stage.run(*words)
-    assert (done.returncode, stage.ran) == (code, code == 0)
-    assert says in done.stderr
-    assert bool(says) == bool(done.stderr)
-
-
-def test_a_launch_without_an_answer_leaves_a_line_in_the_system_log(stage: Stage) -> None:
-    """Whatever the posture says; and a log that nobody empties holds no launch."""
-    stage.put_posture("allow")
-    path = stage.built / "log"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
-        log.bind(str(path))
-        stage.run("exec", "x.sif")
-        line = log.recv(4096).decode()
-        began = time.monotonic()
-        for _ in range(20):  # more than such a queue takes
-            stage.run("exec", "x.sif")
-    path.unlink()
-    assert time.monotonic() - began < 10
-    assert re.fullmatch(
-        r'<36>sifgate\[\d+\]: sifgate: door wrapper uid \d+: action "allow" without an answer: .*agent.sock: .*',
-        line,
-    )
-
-
-FAULTS: dict[str, list[Step]] = {
-    "garbage": [("send", b"\xff\xfe\0garbage")],
-    "silence": [("sleep", 15)],
-    "endless waiting": [("wait", ""), ("sleep", 0.3)] * 40,
-    "hanging up": [("close",)],
-    "unknown action": [("send", b"sifgate/1 decision\naction:5=maybe\n")],
-    "error": [("send", b"sifgate/1 error\ncode:8=internal\ntext:2=no\n")],
-    "giant": [("send", b"sifgate/1 decision\naction:5=allow\nnotice:100000=" + b"x" * 100_000 + b"\n")],
-}
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_an_agent_that_does_not_answer_holds_nobody(stage: Stage, name: str) -> None:
-    """The posture counts after 2 s of silence, or a second past the deadline."""
-    stage.put_posture("block")
-    began = time.monotonic()
-    with ScriptedAgent(stage.socket, FAULTS[name]):
-        done = stage.run("exec", "x.sif")
-        assert time.monotonic() - began < 4
-    assert (done.returncode, stage.ran) == (255, False)
-    assert 'cause "agent_unreachable"' in done.stderr
-
-
-@pytest.mark.root
-def test_an_agent_of_another_owner_is_not_believed(stage: Stage) -> None:
-    """It would get descriptors of the user's files, and decide."""
-    stage.put_posture("block")
-    stage.socket.unlink(missing_ok=True)
-    code = (
-        "import socket,sys,os;s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET);s.bind(sys.argv[1]);"
-        "os.setuid(65534);s.listen();print(flush=True);c,_=s.accept();c.settimeout(3);print(len(c.recv(99)))"
-    )
-    with subprocess.Popen(
-        ["python3", "-c", code, stage.socket], stdout=subprocess.PIPE, text=True
-    ) as impostor:
-        assert impostor.stdout is not None
-        impostor.stdout.readline()
-        done = stage.run("exec", "x.sif")
-        heard, _ = impostor.communicate(timeout=10)
-    stage.socket.unlink()
-    assert (done.returncode, heard) == (255, "0\n")
-    assert "Operation not permitted" in done.stderr
-
-
-def test_a_reader_that_is_stuck_does_not_hold_the_launch(stage: Stage) -> None:
-    """A notice that nobody takes within a second is lost; the program starts."""
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    try:
-        while True:
-            os.write(write, b"x" * 4096)
-    except BlockingIOError:
-        os.set_blocking(write, True)
-    with ScriptedAgent(stage.socket, WARN):
-        command = [str(stage.program), "exec", "x.sif"]
-        done = subprocess.run(command, env=stage.environment(), stderr=write, check=False, timeout=10)
-    os.close(read)
-    os.close(write)
-    assert (done.returncode, stage.ran) == (0, True)
-
-
-def test_a_reader_that_has_gone_does_not_end_the_launch(stage: Stage) -> None:
-    """No SIGPIPE of ours kills a program that may never write there."""
-    read, write = os.pipe()
-    os.close(read)
-    with ScriptedAgent(stage.socket, WARN):
-        command = [str(stage.program), "exec", "x.sif"]
-        done = subprocess.run(command, env=stage.environment(), stderr=write, check=False, timeout=10)
-    os.close(write)
-    assert (done.returncode, stage.ran) == (0, True)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_launch_that_waits_for_its_answer_can_be_ended(stage: Stage, number: signal.Signals) -> None:
-    """Ctrl-C works as before: at once, by that signal."""
-    with ScriptedAgent(stage.socket, [("wait", ""), ("sleep", 10)]) as agent:
-        running = subprocess.Popen([stage.program, "exec", "x.sif"], env=stage.environment())
-        while not agent.asked:
-            time.sleep(0.01)
-        running.send_signal(number)
-        assert running.wait(5) == -number
-    assert not stage.ran
 
 
 def test_the_judged_file_itself_is_run_where_the_site_wants_it(stage: Stage) -> None:
