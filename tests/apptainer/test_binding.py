@@ -22,7 +22,7 @@ WITHOUT_NAMESPACES = """
 unshare -U --keep-caps --net sh -c '
     until grep -q . /proc/self/uid_map && grep -q . /proc/self/gid_map; do sleep 0.02; done
     echo 0 > /proc/sys/user/max_user_namespaces || exit 99
-    exec runuser -u alice -- env HOME=/home/alice timeout 60 "$@"' "$@" <&0 &
+    exec runuser -u alice -- env HOME=/home/alice timeout 60 "$@"' sh "$@" <&0 &
 until [ "$(readlink /proc/$!/ns/user)" != "$(readlink /proc/self/ns/user)" ]; do sleep 0.02; done
 echo "0 0 4294967295" > /proc/$!/uid_map
 echo "0 0 4294967295" > /proc/$!/gid_map
@@ -108,6 +108,6 @@ def test_without_user_namespaces_the_setuid_flow_binds(site: Cluster, agents: Ag
     asked = len(agent.asked)
     for words in (["unshare", "-rm", "true"], [program("unprivileged"), "exec", IMAGE, "echo", "PAYLOAD"]):
         done = without_namespaces(site, *words)
-        assert (done.returncode != 0, done.stdout) == (True, ""), done.output
+        assert (done.returncode != 0, "PAYLOAD" in done.stdout) == (True, False), done.output
     assert not [ask for ask in agent.asked[asked:] if not is_early(ask)]
     assert site.strays() == []
