@@ -44,9 +44,9 @@ def test_reload_says_what_is_in_force(agent: Path, sifgate: Run) -> None:
     assert "kept the last good policy" in broken.out
 
 
-def test_reload_without_an_agent(root: Path, sifgate: Run) -> None:
+@pytest.mark.usefixtures("root")
+def test_reload_without_an_agent(sifgate: Run) -> None:
     """Nobody listens: exit code 3, with what to do."""
     done = sifgate("reload")
     assert done.code == 3
     assert "hint" in done.err
-    assert root
