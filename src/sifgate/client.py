@@ -59,6 +59,7 @@ class Client:
         """
         end = time.monotonic() + deadline
         question = wire.encode(verb, fields)
+        busy: AgentRefused | None = None
         while True:
             try:
                 return self._converse(question, end, opener, wait)
@@ -66,7 +67,12 @@ class Client:
                 pause = 0.02 + 0.08 * os.urandom(1)[0] / 255
                 if refusal.code != "busy" or time.monotonic() + pause >= end:
                     raise
+                busy = refusal
                 time.sleep(pause)
+            except AgentUnreachable as error:
+                if busy is None or time.monotonic() < end:
+                    raise
+                raise busy from error  # the time ran out in one more try
 
     def _converse(
         self,
