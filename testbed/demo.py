@@ -218,8 +218,8 @@ def copied_runtime(story: Story, cluster: Cluster) -> None:
         done = cluster.run("alice", ["sh", "-c", COPY])
     stopped = done.returncode != 0 and "the container runs" not in done.stdout
     verb = "refused by the guard" if stopped else "run"
-    reference = records(cluster.node_root("n1"), "guard")[-1]["reference"]
-    page = sifgate(cluster.node_root("n1"), "explain", reference).stdout.splitlines()
+    seen = records(cluster.node_root("n1"), "guard")
+    page = sifgate(cluster.node_root("n1"), "explain", seen[-1]["id"]).stdout.splitlines() if seen else []
     explained = "\n".join(line for line in page if line.split()[0] in {"decision", "when", "image", "why"})
     story.line(f"and by a copy of the runtime: {verb}; what he asks then, `sifgate explain --last`, shows:")
     story.shown(f"$ {COPY}\n{done.stderr}{done.stdout}{explained}")
