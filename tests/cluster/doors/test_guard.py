@@ -196,8 +196,10 @@ def test_an_image_may_be_copied_and_unpacked_and_a_clean_one_run(site: Cluster) 
 @pytest.mark.parametrize("runtime", ["crun --cgroup-manager=disabled", "runc"])
 def test_oci_runtimes_are_refused_by_their_bundle(site: Cluster, runtime: str, user: str) -> None:
     """Without a hook anywhere, also rootless; a clean tree runs, nothing is left of the refused container."""
-    cgroup = 'umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; install -d -o "$1" /run/user/$(id -u $1)'
-    become = 'export XDG_RUNTIME_DIR=/run/user/$(id -u $1); exec runuser -u "$1" -- sh -c "$2"'
+    cgroup = (
+        'umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; install -d -o "$1" /tmp/guard-run'
+    )
+    become = 'export XDG_RUNTIME_DIR=/tmp/guard-run; runuser -u "$1" -- sh -c "$2"; e=$?; rm -r /tmp/guard-run; exit $e'
     rootless = "--rootless" if user != "root" else ""
     for tree, ran in (("kev-tree", False), ("clean-tree", True)):
         change = f'{SPEC}; s|"path": "rootfs"|"path": "/images/{tree}"|'
