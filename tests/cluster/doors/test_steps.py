@@ -117,18 +117,17 @@ def test_srun_from_within_a_container(site: Cluster, gate_root: Path, before: in
 
 def test_a_requeued_job_is_judged_again(site: Cluster, gate_root: Path, before: int) -> None:
     """The second run of the same job has its own record."""
-    step = f"srun apptainer exec {CLEAN} true"
-    text = f"#!/bin/bash\n{step}\n[ $SLURM_RESTART_COUNT ] || scontrol requeue $SLURM_JOB_ID\nsleep 1\n"
+    text = f"#!/bin/bash\nsrun apptainer exec {CLEAN} true\n"
     done = site.run("alice", ["sbatch", "--parsable", "--requeue", "-o", "/dev/null"], text=text)
     number = done.check().stdout.strip()
-    end = time.monotonic() + 30
-    while site.job(number).get("Reason") != "BeginTime" and time.monotonic() < end:
-        time.sleep(0.2)
-    site.run(
-        "root", ["scontrol", "update", f"jobid={number}", "starttime=now"]
-    )  # else Slurm waits two minutes
     site.wait_job(number)
-    assert site.job(number)["Restarts"] == "1"
+    site.run("root", ["scontrol", "requeuehold", number]).check()
+    end = time.monotonic() + 2  # slurmd takes no credential that is as old as the one it revoked
+    while site.job(number)["JobState"] != "PENDING" or time.monotonic() < end:
+        time.sleep(0.1)
+    site.run("root", ["scontrol", "update", f"jobid={number}", "starttime=now"]).check()
+    site.run("root", ["scontrol", "release", number]).check()
+    assert site.wait_job(number)["Restarts"] == "1"
     new = _new(gate_root, before)
     assert [(record["job"], record["action"]) for record in new] == [(int(number), "allow")] * 2
 
