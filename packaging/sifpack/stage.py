@@ -129,6 +129,8 @@ def _hooks(root: Path, series: Series, parts: Parts) -> None:
     _program(root, parts, "sifgate-ask")
     run(["make", "--silent", "-C", str(SOURCE / "hooks/slurm"), "install", f"DESTDIR={root}",
          f"PYTHON=/usr/bin/python{series.python}"])  # fmt: skip
+    (root / LIBRARY).mkdir(parents=True, exist_ok=True)
+    (root / LIBEXEC / "prolog").rename(root / LIBRARY / "prolog")  # the steps copy it: see there
     for source in _files(
         SOURCE / "plugin/apptainer"
     ):  # compiled on the node, by the Go that compiled its runtime

@@ -129,6 +129,9 @@ class AgentSettings(msgspec.Struct, frozen=True):
     """Open conversations in all."""
     deadline: float = 600.0
     """Seconds that a conversation of the command line may last; a launch waits the policy's `scan_wait`."""
+    judged_when_pulled: bool = False
+    """Whether the doors of Slurm leave `docker://…` and the like to the wrapper (or Enroot's hook), which judges what
+    was pulled; without it they are `unresolved` there."""
     squeue: Path = Path("/usr/bin/squeue")
     """Tells partition, account, QOS and reservation of a job that no prolog has told of; run only if nobody but root
     could have written it."""
@@ -229,6 +232,7 @@ _SECTIONS: dict[str, _Reader] = {
             "cache_bytes": _whole(1 << 20, 1 << 40),
             "connections": _whole(16, 65_536),
             "deadline": _seconds(1),
+            "judged_when_pulled": _yes,
             "squeue": _file,
             "shares": _SHARES,
         },

@@ -68,6 +68,20 @@ def test_plugstack_line_is_written_by_the_package_and_gone_with_it(machine: Mach
     assert "sifgate.so" not in machine.run("grep -rh sifgate.so /etc/slurm", check=False)
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_prolog_that_slurm_names_outlasts_its_package(machine: Machine, named: bool) -> None:  # noqa: FBT001 - a case
+    """A node whose prolog is missing is drained: what stays ends with 0; nothing stays where nobody names it."""
+    prolog = "/usr/libexec/sifgate/prolog"
+    line = f"Prolog={prolog}" if named else "ClusterName=m"
+    machine.run(f"mkdir -p /etc/slurm && echo {line} >/etc/slurm/slurm.conf")
+    _install(machine, 1, "sifgate-hooks")
+    machine.run(f"{prolog} && dpkg --purge sifgate-hooks")
+    assert machine.run(f"test -e {prolog} && {prolog} && echo harmless", check=False) == (
+        "harmless\n" if named else ""
+    )
+    machine.run(f"rm -rf {prolog} /etc/slurm/slurm.conf")
+
+
 def test_broken_sifgate_breaks_no_dpkg(machine: Machine) -> None:
     """With the command line broken, doors' packages install, upgrade, are triggered and go: dpkg is content."""
     machine.run("mv /usr/bin/sifgate /tmp/away && printf '#!/bin/sh\\nexit 7\\n' >/usr/bin/sifgate")

@@ -28,7 +28,9 @@ class Review(msgspec.Struct, frozen=True):
 async def review(launch: LaunchEvent, ports: Ports, *, patience: float) -> Review:
     """Return the review of one launch; waits at most `patience` seconds for a scan."""
     if launch.reference.kind is ReferenceKind.INSTANCE:
-        return _judged_when_it_started(launch, ports.judge.policy_digest)
+        return _elsewhere(launch, ports.judge.policy_digest, _STARTED)
+    if launch.reference.kind is ReferenceKind.TRANSPORT and ports.judged_when_pulled:
+        return _elsewhere(launch, ports.judge.policy_digest, _PULLED)
     found = await _look(launch, ports, patience)
     if isinstance(found, Told):
         return Review(launch, found.footing, found.decision, found.decision, found.reference)
@@ -68,12 +70,14 @@ def _bounded_pending(footing: Footing, launch: LaunchEvent, ports: Ports) -> Foo
     return msgspec.structs.replace(footing, state=ScanState.PENDING_EXHAUSTED)
 
 
-def _judged_when_it_started(launch: LaunchEvent, policy_digest: str) -> Review:
-    reason = Reason("instance", Action.LOG, "a running instance: its image was judged when it started")
+def _elsewhere(launch: LaunchEvent, policy_digest: str, reason: Reason) -> Review:
+    """Return the review of what is judged at another moment: recorded here, decided there."""
     decision = Decision(Action.LOG, Action.LOG, (reason,), policy_digest=policy_digest)
     return Review(launch, Footing(), decision, decision)
 
 
+_STARTED = Reason("instance", Action.LOG, "a running instance: its image was judged when it started")
+_PULLED = Reason("transport", Action.LOG, "not a file yet: judged when the runtime has pulled it")
 _NOT_A_FILE = {
     ReferenceKind.TRANSPORT: "not a file: the runtime would fetch or convert the image itself",
     ReferenceKind.UNKNOWN: "the command line cannot be understood",

@@ -123,3 +123,5 @@ class Ports(msgspec.Struct, frozen=True):
     passes: Passes
     steps: Steps
     past: Past
+    judged_when_pulled: bool = False
+    """Whether another door of this node meets the launch once its runtime has pulled what is no file yet."""

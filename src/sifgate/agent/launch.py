@@ -35,6 +35,10 @@ LAUNCHING = frozenset(
     {Door.SPANK, Door.WRAPPER, Door.APPTAINER_PLUGIN, Door.OCI_HOOK, Door.ENROOT_HOOK, Door.GUARD}
 )
 """Doors behind which something starts; through the others somebody only wants to know."""
+BEFORE_THE_RUNTIME = frozenset({Door.SPANK, Door.PROLOG, Door.SUBMIT})
+"""Doors that a launch meets before its runtime has pulled anything."""
+SCAN_IS_SHORT = 0.3
+"""Seconds that a scan may take before the user is told that there is something to wait for."""
 THROTTLE = 0.25
 """Seconds that an ask over the share is put off."""
 _NO_JOB = JobFacts()
@@ -59,6 +63,7 @@ class Launches:
         parses: Parses,
         bundles: Bundles,
         deadline: float,
+        judged_when_pulled: bool,
     ) -> None:
         self._answers = answers
         self._once = once
@@ -73,6 +78,7 @@ class Launches:
         self._parses = parses
         self._bundles = bundles
         self._deadline = deadline
+        self._judged_when_pulled = judged_when_pulled
 
     async def ask(self, session: Session, message: wire.Message) -> None:
         """Answer one launch as it is about to happen."""
@@ -129,7 +135,7 @@ class Launches:
         pid = pid_of(message, session.peer)
         meeting = Meeting(self._once, pid, session, self._passes) if starts else None
         session.pulls = starts and message.first("can") != b"" and b"pull" in message.every("can")
-        images = Patience(session, self._scans, voucher)
+        images = Patience(session, self._scans, self._loop, voucher)
         ports = Ports(
             shim=session,
             images=images,
@@ -137,6 +143,7 @@ class Launches:
             passes=meeting or Unlimited(),
             steps=self._steps if starts else Alone(),
             past=meeting or Nothing(),
+            judged_when_pulled=self._judged_when_pulled and asker.door in BEFORE_THE_RUNTIME,
         )
         outcome = "decided" if starts else "asked"
         end = time.monotonic() + (self._patience(message, asker.door) if patient else 0.0)
@@ -182,8 +189,9 @@ class Launches:
 class Patience:
     """The port `Images` of one conversation: tells the user that there is something to wait for."""
 
-    def __init__(self, session: Session, scans: Scans, voucher: Vouched | None = None) -> None:
+    def __init__(self, session: Session, scans: Scans, loop: Loop, voucher: Vouched | None = None) -> None:
         self._session = session
+        self._loop = loop
         self._scans = scans
         self._voucher = voucher
 
@@ -196,9 +204,13 @@ class Patience:
     def find_out(self, descriptor: int, launch: LaunchEvent, patience: float) -> Promise[Footing]:
         """See `Images.find_out`; says so once it takes longer than a moment."""
         promise = self._scans.find_out(descriptor, launch, patience)
-        if patience > 0 and not promise.done:
-            self._session.wait(waiting(launch, patience))
+        if patience > SCAN_IS_SHORT and not promise.done:
+            self._loop.later(SCAN_IS_SHORT, lambda: self._tell(promise, waiting(launch, patience)))
         return promise
+
+    def _tell(self, promise: Promise[Footing], text: str) -> None:
+        if not promise.done and not self._session.closed:
+            self._session.wait(text)
 
     def learn(self, footing: Footing) -> None:
         """Remember what was found out under the name that root's storage vouches for."""

@@ -87,7 +87,7 @@ class Verbs:
         if len(launches) != 1:
             session.refuse("usage", "one image is asked for with `path`")
             return
-        images = Patience(session, self._scans)
+        images = Patience(session, self._scans, self._loop)
         ports = Ports(
             shim=session,
             images=images,

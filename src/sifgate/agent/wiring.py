@@ -141,6 +141,7 @@ class Agent:
             parses=parses,
             bundles=Bundles(self.loop, Reads(self.loop), parses),
             deadline=own.deadline,
+            judged_when_pulled=own.judged_when_pulled,
         )
         self.verbs = self._verbs(names)
         self.shipper = self._shipper()

@@ -25,7 +25,7 @@ _UPGRADES = {
     "java": "newer jars ({names})",
 }
 _STATES = {
-    ScanState.PENDING: "start it again in a minute: the scan goes on",
+    ScanState.PENDING: "see `sifgate check` of the image in a minute: the scan goes on",
     ScanState.PENDING_EXHAUSTED: "wait until `sifgate check` of the image shows an answer",
     ScanState.UNSUPPORTED: "build on a distribution that sifgate knows (`sifgate status` lists them)",
     ScanState.PARTIAL: "see `sifgate scan` of the image for what was left out",

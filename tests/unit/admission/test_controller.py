@@ -33,13 +33,14 @@ class World:
         self.passes_left = 1
         self.scan_wait = 10.0
         self.pulls = False
+        self.judged_when_pulled = False
         self.before: Told | None = None
         self.policy_digest = "sha256:policy"
 
     @property
     def ports(self) -> Ports:
         """Return the ports."""
-        return Ports(self, self, self, self, self, self)
+        return Ports(self, self, self, self, self, self, self.judged_when_pulled)
 
     def open(self, reference: ImageReference, cwd: str) -> Promise[int]:
         """See the port `Shim`."""
@@ -201,3 +202,16 @@ def test_what_the_launch_was_told_before_stands() -> None:
     found = run(world)
     assert (found.decision, found.footing, found.told) == (decision, KNOWN, "7QX4-19")
     assert world.diary == ["open /home/alice/x.sif"]
+
+
+@pytest.mark.parametrize(("elsewhere", "state"), [(False, ScanState.UNRESOLVED), (True, None)])
+def test_what_is_no_file_yet_is_left_to_the_runtimes_door(elsewhere: bool, state: ScanState | None) -> None:  # noqa: FBT001 - a case
+    """Where the site says that another door meets the launch after the pull, it is recorded here and judged there."""
+    world = World()
+    world.judged_when_pulled = elsewhere
+    reference = ImageReference("docker://alpine", ReferenceKind.TRANSPORT)
+    found = run(world, msgspec.structs.replace(LAUNCH, reference=reference))
+    assert found.footing.state is state
+    if elsewhere:
+        assert (found.decision.action, found.decision.reasons[0].rule) == (Action.LOG, "transport")
+        assert world.diary == []

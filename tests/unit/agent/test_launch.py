@@ -171,7 +171,7 @@ def test_scan_outlives_the_launch_that_gave_up(
     server.finding = bad_verdict
     image = settled_file(tmp_path / "x.sif", b"x")
     texts: list[str] = []
-    fields = [("door", b"spank"), ("uid", b"1000"), ("path", bytes(image)), ("deadline_ms", b"300")]
+    fields = [("door", b"spank"), ("uid", b"1000"), ("path", bytes(image)), ("deadline_ms", b"600")]
     answer = agent.client.ask(fields, wait=texts.append)
     assert answer.text("action") == "log"
     assert any("x.sif" in text for text in texts)

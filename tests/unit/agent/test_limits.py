@@ -137,7 +137,7 @@ def test_waiting_peer_hears_signs_of_life(
     agent: RunningAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While an image is read the shim hears something at least every two seconds."""
-    monkeypatch.setattr(session_module, "SIGN_OF_LIFE", 0.1)
+    monkeypatch.setattr(session_module, "SIGN_OF_LIFE", 0.4)
     agent.worker.held = True
     image = settled_file(tmp_path / "x.sif", b"x")
     heard: list[str] = []
