@@ -43,6 +43,8 @@ class _Kept(NamedTuple):
     told: Told
     uid: int
     trusted: bool
+    injected: bool
+    """Whether content over the image's was part of the question: an answer without it is none to a launch with it."""
     doors: frozenset[Door]
     at: float
     """Seconds after boot."""
@@ -74,6 +76,8 @@ class Once:
         """Return whether an answer may be that of this launch, if its process is the same."""
         if kept is None or (launch.door in kept.doors and launch.door not in _MEETS_TWICE):
             return False
+        if launch.content_injected and not kept.injected:
+            return False
         return kept.uid == launch.requester.uid and self._clock() <= kept.at + LIFE
 
     def keep(self, pid: int, image: Key, launch: LaunchEvent, told: Told) -> None:
@@ -81,7 +85,14 @@ class Once:
         requester = launch.requester
         self._put(
             (pid, image),
-            _Kept(told, requester.uid, requester.trusted, frozenset({launch.door}), self._clock()),
+            _Kept(
+                told,
+                requester.uid,
+                requester.trusted,
+                bool(launch.content_injected),
+                frozenset({launch.door}),
+                self._clock(),
+            ),
         )
 
     def join(self, key: Key, kept: _Kept, launch: LaunchEvent) -> None:

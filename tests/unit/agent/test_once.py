@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sifgate.admission.ports import Footing, Told
@@ -70,6 +71,19 @@ def test_another_launch_is_told_nothing(pid: int, image: tuple[int, ...], event:
     once = Once()
     once.keep(OWN, IMAGE, launch(Door.WRAPPER), TOLD)
     assert once.find(pid, image, event) is None
+
+
+def test_answer_without_injected_content_is_none_to_a_launch_with_it() -> None:
+    """Who asked harmlessly first gets no answer for a launch of the same image with an overlay or binds over it."""
+    once = Once()
+    harmless = launch(Door.WRAPPER)
+    injecting = msgspec.structs.replace(launch(Door.APPTAINER_PLUGIN), content_injected=("--overlay o.img",))
+    once.keep(OWN, IMAGE, harmless, TOLD)
+    assert once.find(OWN, IMAGE, launch(Door.APPTAINER_PLUGIN)) is not None
+    assert once.find(OWN, IMAGE, injecting) is None
+    once.keep(OWN, IMAGE, msgspec.structs.replace(injecting, door=Door.WRAPPER), TOLD)
+    assert once.find(OWN, IMAGE, injecting) is not None
+    assert once.find(OWN, IMAGE, launch(Door.APPTAINER_PLUGIN)) is not None
 
 
 def test_pid_that_came_again_is_told_nothing(clock: Clock) -> None:
