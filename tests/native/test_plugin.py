@@ -61,13 +61,11 @@ def test_missing_headers_are_named(tmp_path: Path) -> None:
     assert "libslurm-dev" in done.stderr
 
 
-def test_install_puts_plugin_and_snippet_in_place(plugin: Path, tmp_path: Path) -> None:
-    """`make install` under a staging directory: the library, and an `optional` line to begin with."""
+def test_install_puts_the_plugin_beside_those_of_other_series(plugin: Path, tmp_path: Path) -> None:
+    """`make install` under a staging directory: where `sifgate spank install` finds it; no line is written."""
+    series = plugin.parent.name.removeprefix("plugin-")[:5]
     make: list[str | Path] = ["make", "-s", "-C", REPOSITORY / "plugin", "install", f"OUT={plugin.parent}"]
-    headers = obtain_headers(plugin.parent.name.removeprefix("plugin-")[:5])
-    subprocess.run(
-        [*make, f"SLURM_INCLUDE={headers}", f"DESTDIR={tmp_path}", "PLUGINDIR=/usr/lib/slurm"], check=True
-    )
-    assert (tmp_path / "usr/lib/slurm/sifgate.so").read_bytes() == plugin.read_bytes()
-    lines = (tmp_path / "etc/slurm/plugstack.conf.d/sifgate.conf").read_text().splitlines()
-    assert [line for line in lines if not line.startswith("#")] == ["optional sifgate.so"]
+    subprocess.run([*make, f"SLURM_INCLUDE={obtain_headers(series)}", f"DESTDIR={tmp_path}"], check=True)
+    installed = tmp_path / f"usr/lib/sifgate/spank/{series}/sifgate.so"
+    assert installed.read_bytes() == plugin.read_bytes()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [installed]
