@@ -129,17 +129,19 @@ def test_in_a_users_namespace_the_nodes_agent_is_known(asking: Asking) -> None:
 
 
 def test_many_hooks_at_once(asking: Asking) -> None:
-    """200 at a time each get their own answer."""
-    results: list[int] = []
+    """A few at a time, again and again: each gets its own answer."""
+    results: list[tuple[int, bytes]] = []
+
+    def ask() -> None:
+        for _ in range(25):
+            done = asking.run("oci", stdin=b"{}")
+            results.append((done.returncode, done.stderr))
+
     with ScriptedAgent(asking.socket, [("decide", "block", {})]):
-        threads = [
-            threading.Thread(
-                target=lambda: results.extend(asking.run("oci", stdin=b"{}").returncode for _ in range(20))
-            )
-            for _ in range(10)
-        ]
+        threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert results == [1] * 200
+    assert len(results) == 100
+    assert [result for result in results if result[0] != 1] == []

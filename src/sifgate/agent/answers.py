@@ -22,7 +22,7 @@ from sifgate.agent.session import Session
 from sifgate.agent.turns import Promise
 from sifgate.audit.record import AuditRecord, Stand, compose, encode, record_id
 from sifgate.model.decision import Action
-from sifgate.model.launch import LaunchEvent
+from sifgate.model.launch import Door, LaunchEvent
 from sifgate.model.verdict import ScanState, Standing
 from sifgate.render.notice import notice
 
@@ -133,8 +133,12 @@ class Answers:
         if audience is None:
             return False
         reasons = tuple(reason.rule for reason in review.decision.reasons)
-        image = review.footing.fingerprint or review.launch.reference.text
-        return self._shown.again((*audience, image, reasons))
+        launch = review.launch
+        alike = (*audience, review.footing.fingerprint or launch.reference.text, reasons)
+        before = self._shown.again(alike)
+        if launch.door in _UNPACKED:
+            return before
+        return self._shown.again((*alike, launch.reference.path or launch.reference.text))
 
     def _standing(self, footing: Footing) -> Promise[Standing]:
         if not footing.digest or self._judge.verdicts.held(footing.digest) is not None:
@@ -182,6 +186,8 @@ class Answers:
         return msgspec.structs.replace(late, of=record)
 
 
+_UNPACKED = frozenset({Door.OCI_HOOK, Door.ENROOT_HOOK})
+"""Doors at which each start of an image has a path of its own: equal packages are the same image there."""
 _DONE = {Action.WARN: "not recorded", Action.BLOCK: "refused"}
 
 

@@ -186,6 +186,13 @@ def test_warning_is_quiet_after_the_first(warned: RunningAgent, root: Path) -> N
     ]
 
 
+def test_images_with_equal_packages_are_warned_of_apart(warned: RunningAgent, root: Path) -> None:
+    """Two files that hold the same packages, perhaps none at all, are two images to who starts them."""
+    settled_file(root / "copy.sif", b"bad")
+    asks = [Ask(door="wrapper", job="7", path=f"{root}/{name}.sif") for name in ("x", "copy", "copy")]
+    assert [asked(warned, ask)[0][1] for ask in asks] == ["", "", "1"]
+
+
 def test_warning_that_another_rank_keeps_to_itself_is_not_shown(warned: RunningAgent, root: Path) -> None:
     """Rank 3 prints no warning, so rank 0 that asks after it is not quiet."""
     ranks = [Ask(door="wrapper", job="7", rank=rank, path=f"{root}/x.sif") for rank in ("3", "0", "0")]
