@@ -17,7 +17,6 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 from rich.table import Table
-from testbed.errors import TestbedError
 
 from bench.figure import Figure
 
@@ -53,9 +52,11 @@ def main(argv: list[str] | None = None) -> int:
     for name in names:
         try:
             measured[name] = parts[name]()
-        except TestbedError as error:
-            print(f"bench: {name}: {error}", file=sys.stderr)
+        except Exception as error:  # noqa: BLE001 - what one part meets must not cost the figures of the others
+            print(f"bench: {name}: {type(error).__name__}: {error}", file=sys.stderr)
             status = 1
+    if arguments.part and (RESULTS / "latest.json").exists():
+        measured = msgspec.json.decode((RESULTS / "latest.json").read_bytes(), type=Run).parts | measured
     run = Run(
         date=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         machine=_machine(),

@@ -154,8 +154,12 @@ def _cpu_seconds(guard: int) -> float:
     """Return the CPU time that the guard's processes have used; 0 without one."""
     if not guard:
         return 0.0
-    crew = [psutil.Process(guard), *psutil.Process(guard).children(recursive=True)]
-    return sum(process.cpu_times().user + process.cpu_times().system for process in crew)
+    used = 0.0
+    for process in (psutil.Process(guard), *psutil.Process(guard).children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # what looks at one file ends with it
+            times = process.cpu_times()
+            used += times.user + times.system
+    return used
 
 
 def _judged(place: Place) -> Figure:
