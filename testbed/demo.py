@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main job, told in a dozen lines: `make demo`.
 
-As root: a real Slurm node, a real Clair, three images, three answers. Otherwise the same without the Slurm node, with
-a small committed image; it says so. Whatever it starts it ends; what was built stays in the cache for the next time.
+As root: a real Slurm node, a real Clair, three images, five answers at three doors. Otherwise the same without the
+Slurm node, with a small committed image; it says so. Whatever it starts it ends; what was built stays in the cache.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 
 #include "asker.h"
 #include "journal.h"
+#include "link.h"
 #include "responder.h"
 #include "scout.h"
 
@@ -169,18 +170,8 @@ void crew_kill_asker(const struct crew *crew, unsigned asker)
 static void send_asker(const struct crew *crew, unsigned asker, int socket)
 {
 	struct renewal renewal = {.asker = asker, .pid = (uint32_t)crew->askers[asker]};
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
-	struct iovec part = {.iov_base = &renewal, .iov_len = sizeof(renewal)};
-	struct msghdr header = {
-		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *rights = (struct cmsghdr *)control;
 
-	rights->cmsg_level = SOL_SOCKET;
-	rights->cmsg_type = SCM_RIGHTS;
-	rights->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(rights), &socket, sizeof(int));
-	(void)sendmsg(crew->control, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)link_send_packet(crew->control, &renewal, sizeof(renewal), socket, MSG_DONTWAIT);
 }
 
 void crew_replace_asker(struct crew *crew, const struct config *config, pid_t ended)

@@ -82,21 +82,7 @@ static int open_there(const struct process *process, const struct way *way, cons
 
 static void send_descriptor(int pair, int result)
 {
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
-	struct iovec part = {.iov_base = &result, .iov_len = sizeof(result)};
-	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
-
-	if (result >= 0) {
-		struct cmsghdr *rights = (struct cmsghdr *)control;
-
-		header.msg_control = control;
-		header.msg_controllen = sizeof(control);
-		rights->cmsg_level = SOL_SOCKET;
-		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(rights), &result, sizeof(int));
-	}
-	(void)sendmsg(pair, &header, MSG_NOSIGNAL);
+	(void)link_send_packet(pair, &result, sizeof(result), result, 0);
 }
 
 static _Noreturn void child(const struct process *process, const char *path, const char *cwd, int pair)

@@ -2,6 +2,7 @@
 #include "scout.h"
 
 #include "journal.h"
+#include "link.h"
 #include "storage.h"
 
 #include <errno.h>
@@ -70,21 +71,9 @@ static void identify(int fd, struct find *find)
 
 static void send_find(const struct scout *scout, const struct find *find, int fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
-	struct iovec part = {.iov_base = (void *)(uintptr_t)find, .iov_len = sizeof(*find)};
-	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+	int error = link_send_packet(scout->socket, find, sizeof(*find), fd, 0);
 
-	if (fd >= 0) {
-		struct cmsghdr *rights = (struct cmsghdr *)control;
-
-		header.msg_control = control;
-		header.msg_controllen = sizeof(control);
-		rights->cmsg_level = SOL_SOCKET;
-		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(rights), &fd, sizeof(int));
-	}
-	if (sendmsg(scout->socket, &header, MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+	if (error != 0 && error != -ETIMEDOUT)
 		_exit(0);	/* the responder is gone */
 }
 

@@ -60,7 +60,7 @@ int link_open(const char *path, unsigned wait_ms)
 	return -error;
 }
 
-static int send_packet(int link, const char *bytes, size_t length, int descriptor)
+int link_send_packet(int socket, const void *bytes, size_t length, int descriptor, int flags)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
@@ -82,7 +82,7 @@ static int send_packet(int link, const char *bytes, size_t length, int descripto
 		memcpy(CMSG_DATA(rights), &descriptor, sizeof(int));
 	}
 	do {
-		sent = sendmsg(link, &header, MSG_NOSIGNAL);
+		sent = sendmsg(socket, &header, MSG_NOSIGNAL | flags);
 	} while (sent < 0 && errno == EINTR);
 	if (sent < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
@@ -122,13 +122,13 @@ int link_send(int link, const struct wire_writer *message, int descriptor)
 	if (message->broken)
 		return -EMSGSIZE;
 	if (message->length <= SIFGATE_PACKET_LIMIT)
-		return send_packet(link, message->bytes, message->length, descriptor);
+		return link_send_packet(link, message->bytes, message->length, descriptor, 0);
 	if (descriptor >= 0)
 		return -EINVAL;
 	memory = seal(message);
 	if (memory < 0)
 		return memory;
-	result = send_packet(link, memfd_message, sizeof(memfd_message) - 1, memory);
+	result = link_send_packet(link, memfd_message, sizeof(memfd_message) - 1, memory, 0);
 	close(memory);
 	return result;
 }

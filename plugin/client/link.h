@@ -17,6 +17,10 @@ int64_t link_now_ms(void);
  * -EPERM where who listens is neither root nor the user who runs this. */
 int link_open(const char *path, unsigned wait_ms);
 
+/* Sends one packet over a socket of whatever peer, with a descriptor unless it is < 0; `flags` as for sendmsg(2).
+ * Returns 0, -ETIMEDOUT where there is no room, or -errno. */
+int link_send_packet(int socket, const void *bytes, size_t length, int descriptor, int flags);
+
 /* Sends a message, as a packet or as a sealed memfd; `descriptor` < 0 sends none. Returns 0 or -errno. */
 int link_send(int link, const struct wire_writer *message, int descriptor);
 

@@ -95,7 +95,7 @@ class GuardStage:
         """Return how often the guard's log holds `text`."""
         return self.log.read_text().count(text)
 
-    def wait(self, condition: Callable[[], object], limit: float = 5.0) -> None:
+    def wait(self, condition: Callable[[], object], limit: float = 20.0) -> None:
         """Wait for a condition; fail with the log otherwise."""
         end = time.monotonic() + limit
         while not condition():

@@ -68,17 +68,7 @@ class Answers:
 
     def record(self, session: Session, found: Review, outcome: str) -> AuditRecord:
         """Return the record of one review, made now."""
-        now = time.time()
-        record = compose(
-            record_id(now, os.urandom(6)),
-            now=now,
-            node=self.node,
-            launch=found.launch,
-            decision=found.decision,
-            stand=_stand(found.footing),
-            latency_ms=(time.monotonic() - session.arrived - session.pulled) * 1000,
-            outcome=outcome,
-        )
+        record = self._compose(found, outcome, (time.monotonic() - session.arrived - session.pulled) * 1000)
         if found.decision is found.own or found.decision == found.own:
             return record
         return msgspec.structs.replace(record, kept_by="server")
@@ -173,17 +163,20 @@ class Answers:
             promise.waiter = judged
 
     def _would_have(self, found: Review, record: str) -> AuditRecord:
+        return msgspec.structs.replace(self._compose(found, "would_have_blocked"), of=record)
+
+    def _compose(self, found: Review, outcome: str, latency_ms: float = 0.0) -> AuditRecord:
         now = time.time()
-        late = compose(
+        return compose(
             record_id(now, os.urandom(6)),
             now=now,
             node=self.node,
             launch=found.launch,
             decision=found.decision,
             stand=_stand(found.footing),
-            outcome="would_have_blocked",
+            latency_ms=latency_ms,
+            outcome=outcome,
         )
-        return msgspec.structs.replace(late, of=record)
 
 
 _UNPACKED = frozenset({Door.OCI_HOOK, Door.ENROOT_HOOK})
