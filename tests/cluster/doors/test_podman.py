@@ -118,8 +118,13 @@ def test_a_rootless_user_is_refused_by_the_hook(podman: Podman, gate_root: Path,
 
 def test_a_clean_root_file_system_runs(podman: Podman) -> None:
     """With its own standard input."""
-    done = podman.start("root", "--rm", "--rootfs", "/images/clean-tree:O", "echo", "ran")
-    assert (done.returncode, done.stdout) == (0, "ran\n")
+    words = ("--rm", "--rootfs", "/images/clean-tree:O", "echo", "ran")
+    done = podman.start("root", *words)
+    if (
+        done.returncode and "sifgate" not in done.stderr
+    ):  # Podman's own: seen once on a busy machine, without its reason
+        done = podman.start("root", *words)
+    assert (done.returncode, done.stdout) == (0, "ran\n"), done.stderr
 
 
 def test_a_warning_is_read_when_the_container_starts(podman: Podman, gate_root: Path) -> None:
