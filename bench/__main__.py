@@ -71,13 +71,13 @@ def main(argv: list[str] | None = None) -> int:
 def quote(run: Run) -> None:
     """Put the table of a run between the README's marks."""
     rows = [
-        f"`make bench` on {run.date[:10]}, {run.machine}; ratios are from one run:",
+        f"`make bench` on {run.date[:10]}, {run.machine}; ratios are from one run of each part; what has a target:",
         "",
         "| figure | measured | target |",
     ]
     rows.append("|---|---|---|")
     for figures in run.parts.values():
-        for figure in figures:
+        for figure in (each for each in figures if each.target is not None):
             missed = "" if figure.met in {True, None} else " (missed)"
             rows.append(f"| {figure.name.strip()} | {shown(figure)} | {target(figure)}{missed} |")
     before, _, rest = README.read_text().partition(BEGIN)
