@@ -67,11 +67,19 @@ def _figures(image: Path, cold: float, unsquash: float, before: float, handed: i
         Figure(
             "cold answer, from ask to decision", cold, "s", note=f"median of {COLD_RUNS}, each on a new gate"
         ),
-        Figure("  times faster than the predecessor's way", before / cold, "×", target=40, at_least=True),
-        Figure("  of a bare unsquashfs", cold / unsquash, "×", target=0.5),
+        Figure(
+            "  cold answer, times faster than the predecessor's way",
+            before / cold,
+            "×",
+            target=40,
+            at_least=True,
+        ),
+        Figure("  cold answer, of a bare unsquashfs", cold / unsquash, "×", target=0.5),
         Figure("bytes to Clair, predecessor's way", handed / 1e6, "MB"),
         Figure("bytes to Clair", found.layer_size / 1e6, "MB"),
-        Figure("  share of the predecessor's", 100 * found.layer_size / handed, "%", target=0.1),
+        Figure(
+            "  bytes to Clair, share of the predecessor's", 100 * found.layer_size / handed, "%", target=0.1
+        ),
         Figure("share of the image's bytes read", 100 * found.bytes_read / size, "%"),
     ]
 

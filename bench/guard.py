@@ -136,17 +136,21 @@ def _costs(place: Place, processes: int) -> list[Figure]:
     return [
         Figure(f"opens without the guard, {many}", max(rate for rate, _ in bare) / 1000, "thousand/s"),
         Figure(
-            f"  level runtime: other opens dearer by, {many}", dearer(runtime), "%", 5, note="target: noise"
+            f"  guard, level runtime: other opens dearer by, {many}",
+            dearer(runtime),
+            "%",
+            5,
+            note="target: noise",
         ),
         Figure(
-            f"  level image: later opens dearer by, {many}",
+            f"  guard, level image: later opens dearer by, {many}",
             dearer(later),
             "%",
             5,
             note="of a bare open and close",
         ),
-        Figure(f"  level image: a later open adds, {many}", (min(later) - base) * 1000, "ns"),
-        Figure("  level image: first opens, 1 process", max(first) / 1000, "thousand/s"),
+        Figure(f"  guard, level image: a later open adds, {many}", (min(later) - base) * 1000, "ns"),
+        Figure("  guard, level image: first opens, 1 process", max(first) / 1000, "thousand/s"),
     ][: 5 if processes == 1 else 4]
 
 

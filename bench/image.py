@@ -74,10 +74,10 @@ def _figures(ours: list[Lap], unsquash: float, size: int) -> list[Figure]:
     return [
         Figure("image to slim layer, worker start included", seconds, "s", note=f"median of {RUNS}"),
         Figure("bare unsquashfs -p 2", unsquash, "s", note=f"median of {RUNS}, in turns with the above"),
-        Figure("  of a bare unsquashfs", seconds / unsquash, "×", target=0.5),
+        Figure("  image to slim layer, of a bare unsquashfs", seconds / unsquash, "×", target=0.5),
         Figure("slim layer", last.extraction.layer_size / 1000, "kB"),
-        Figure("  of the image", 100 * last.extraction.layer_size / size, "%", target=0.1),
+        Figure("  slim layer, of the image", 100 * last.extraction.layer_size / size, "%", target=0.1),
         Figure("image bytes read", 100 * last.extraction.bytes_read / size, "%"),
-        Figure("worker resident", peak, "MiB", target=300),
+        Figure("sandboxed worker resident", peak, "MiB", target=300),
         Figure("recheck of the layer", statistics.median(lap.recheck_seconds for lap in ours), "s"),
     ]

@@ -90,7 +90,7 @@ def _prolog(cluster: Cluster) -> list[Figure]:
     return [
         Figure("python3 -c pass", 1000 * bare, "ms"),
         Figure("prolog", 1000 * prolog, "ms"),
-        Figure("  of a bare Python", prolog / bare, "×", target=3.0),
+        Figure("  prolog, of a bare Python", prolog / bare, "×", target=3.0),
     ]
 
 

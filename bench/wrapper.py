@@ -38,7 +38,7 @@ def measure() -> list[Figure]:
     bare, added = _before_true()
     figures = [
         Figure("/bin/true, median", bare, "ms"),
-        Figure("wrapper adds to it, median", added, "ms", target=TARGET_MS),
+        Figure("wrapper adds to /bin/true, median", added, "ms", target=TARGET_MS),
     ]
     if os.geteuid() != 0:
         return figures
@@ -46,7 +46,7 @@ def measure() -> list[Figure]:
     return [
         *figures,
         Figure("apptainer exec, median", apptainer, "ms"),
-        Figure("wrapper adds to it, median (noise of a launch: 10 ms)", launch - apptainer, "ms"),
+        Figure("wrapper adds to apptainer exec, median (noise of a launch: 10 ms)", launch - apptainer, "ms"),
     ]
 
 
