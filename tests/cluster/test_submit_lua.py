@@ -14,6 +14,7 @@ import pytest
 from testbed.cluster import Cluster, install
 from testbed.cluster.again import again
 from testbed.cluster.scripted import ScriptedAgent, Step
+from tests.fakes.agent import eventually
 
 from sifgate.doors.submit import DOOR, SWITCH
 
@@ -57,6 +58,13 @@ def login(cluster: Cluster) -> Iterator[Login]:
         yield start
 
 
+def _fresh(script: Path) -> None:
+    """Make a script one that slurmctld reads again: later, in whole seconds, than the version that it has read."""
+    read = int(script.stat().st_mtime)
+    eventually(lambda: time.time() >= read + 1)
+    script.touch()
+
+
 @pytest.fixture
 def refusing(cluster: Cluster) -> Iterator[Callable[[str], None]]:
     """Return a function that makes one of the two files a refusing one; what was there comes back."""
@@ -66,10 +74,12 @@ def refusing(cluster: Cluster) -> Iterator[Callable[[str], None]]:
         file = cluster.tree / "etc/slurm" / name
         kept[file] = file.read_text()
         shipped = (cluster.tree / "usr/share/sifgate/slurm" / name).read_text()
+        _fresh(file)
         file.write_text(shipped.replace("REFUSE = false", "REFUSE = true"))
 
     yield switch
     for file, text in kept.items():
+        _fresh(file)
         file.write_text(text)
 
 
@@ -180,12 +190,12 @@ def test_missing_parts_stop_no_job(cluster: Cluster, login: Login) -> None:
     login(BLOCK)
     for part in (f"/{install.LIBEXEC}/sifgate-ask", "/usr/share/sifgate/slurm/sifgate.lua"):
         cluster.run("root", ["mv", part, f"{part}.away"]).check()
-        cluster.run("root", ["touch", "/etc/slurm/job_submit.lua"])  # slurmctld loads it anew
+        _fresh(cluster.tree / "etc/slurm/job_submit.lua")
         try:
             assert _sbatch(cluster) == (0, "", "runs\n")
         finally:
             cluster.run("root", ["mv", f"{part}.away", part]).check()
-            cluster.run("root", ["touch", "/etc/slurm/job_submit.lua"])
+            _fresh(cluster.tree / "etc/slurm/job_submit.lua")
 
 
 def test_the_door(cluster: Cluster, login: Login) -> None:
@@ -194,7 +204,7 @@ def test_the_door(cluster: Cluster, login: Login) -> None:
     parser = argparse.ArgumentParser()
     DOOR.options(parser)
     tree, place = cluster.tree, cluster.tree / "etc/slurm/job_submit.lua"
-    time.sleep(1.1)  # slurmctld looks at whole seconds of the file's time
+    _fresh(place)
     place.unlink()
     assert DOOR.state(tree).present is False
     said = DOOR.install(tree, parser.parse_args(["--job-submit"]))
