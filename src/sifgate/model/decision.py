@@ -43,10 +43,27 @@ class Reason(msgspec.Struct, frozen=True):
     """How many distinct vulnerabilities matched in all."""
     note: str = ""
     """What the site's rule adds in its own words (`message:`)."""
+    clock: str = ""
+    """What time does to it, in words: `refused from 2026-12-01`, `in grace until 2026-10-14`; empty: nothing."""
 
 
 MAX_SHOWN = 5
 """Findings kept with a reason: enough for a notice, while the verdict keeps them all."""
+
+
+class Aside(msgspec.Struct, frozen=True):
+    """Findings that are listed and not counted, and what set them aside."""
+
+    kind: str
+    """`suppressed` (built in), `vex`, `exception`."""
+    id: str
+    """`kernel_headers`, the VEX document's id, the exception's id."""
+    count: int
+    """Distinct vulnerabilities."""
+    until: str = ""
+    """ISO date at which it ends; empty: none."""
+    text: str = ""
+    """Reason or justification, one line."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -73,3 +90,11 @@ class Decision(msgspec.Struct, frozen=True):
     """Of these, how many would be gone after an upgrade of all packages that have a fix."""
     undecided: tuple[str, ...] = ()
     """Rules that lacked data for the image or a finding and skipped it, as their `on_unknown` says."""
+    aside: tuple[Aside, ...] = ()
+    """What was set aside, and by what; `suppressed` is the number of findings of all of them."""
+    trust: str = ""
+    """Id of the trusted store that the image is in; its rules were not applied."""
+    grant: str = ""
+    """Id of the break-glass grant without which this launch would have been refused."""
+    alarms: tuple[str, ...] = ()
+    """What the site wants to be told at once: `break_glass`, `fail_open_budget`."""

@@ -29,6 +29,22 @@ class Severity(IntEnum):
         return cls.__members__.get(word.upper(), cls.UNKNOWN)
 
 
+class Rating(msgspec.Struct, frozen=True):
+    """What one source says of a vulnerability's severity."""
+
+    source: str
+    """`distro`, `ghsa`, `cna`, `nvd`: a word of the policy's `severity.source_order`."""
+    severity: Severity
+
+
+class Score(msgspec.Struct, frozen=True):
+    """One CVSS base score."""
+
+    version: str
+    """`2.0`, `3.0`, `3.1`, `4.0`."""
+    score: float
+
+
 class Finding(msgspec.Struct, frozen=True):
     """One vulnerability in one installed package, joined with the feeds."""
 
@@ -58,6 +74,20 @@ class Finding(msgspec.Struct, frozen=True):
     """Package database or file that told of the package."""
     updater: str = ""
     """Clair's updater that brought the advisory."""
+    ratings: tuple[Rating, ...] = ()
+    """Severity by source, sorted by source, one each; `severity` is the one that the server's own order gives."""
+    scores: tuple[Score, ...] = ()
+    """CVSS base scores by version, sorted, the highest of each; `cvss` is the highest of all."""
+    epss: float = -1.0
+    """Probability of exploitation within 30 days (FIRST EPSS), 0 to 1; -1 where none is known."""
+    fix_available: str = ""
+    """ISO date since when a fix is known: the advisory's where it says, else when this site first saw one."""
+    first_seen_image: str = ""
+    """ISO date at which this site first found it in an image of this fingerprint."""
+    first_seen_site: str = ""
+    """ISO date at which this site first found it in any image."""
+    support_ended: bool | None = None
+    """Whether the distribution has ended security support for this very package; None: no table says."""
 
     @property
     def fixable(self) -> bool:

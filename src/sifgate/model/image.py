@@ -69,3 +69,22 @@ class Extraction(msgspec.Struct, frozen=True):
     """`sif`, `squashfs`, `directory`, as found by content."""
     bytes_read: int = 0
     """Bytes of the image that were read, for progress and the bench."""
+
+
+class ImageFacts(msgspec.Struct, frozen=True):
+    """What is known of one image file beside its package set: no part of the fingerprint; read only where asked for.
+
+    Exceptions and trust bind to these, never to a fingerprint (design §2).
+    """
+
+    owner: str = ""
+    """User name of the file's owner, the number as text where it has no name; empty: not known."""
+    created: str = ""
+    """ISO time at which the image says that it was built (SIF header): its owner's word, never more."""
+    digest: str = ""
+    """`sha256:…` over the whole file; read only if the policy or an exception names digests."""
+    signers: tuple[str, ...] | None = None
+    """Fingerprints (40 or 64 upper-case hex digits) of site keys with a valid signature over all objects, sorted.
+
+    None: not looked at, or the key ring cannot be used; `()`: no valid signature of a site key.
+    """

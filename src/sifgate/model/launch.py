@@ -7,7 +7,7 @@ from enum import Enum
 
 import msgspec
 
-from sifgate.model.image import ImageReference
+from sifgate.model.image import ImageFacts, ImageReference
 
 
 class Door(str, Enum):
@@ -49,6 +49,19 @@ class JobFacts(msgspec.Struct, frozen=True):
     reservation: str = ""
 
 
+class Grant(msgspec.Struct, frozen=True):
+    """A break-glass grant: so long, one user is not refused; given by `sifgate break-glass`, recorded, announced."""
+
+    id: str
+    uid: int
+    reason: str
+    by: str
+    """Who took it: a member of the policy's groups, or root."""
+    begins: str
+    ends: str
+    """ISO times, UTC."""
+
+
 class LaunchEvent(msgspec.Struct, frozen=True):
     """One attempt to start a container, as one door saw it."""
 
@@ -69,3 +82,9 @@ class LaunchEvent(msgspec.Struct, frozen=True):
     """Which word of the shim's `arg` is the image; 0: none of them."""
     claimed: dict[str, str] = {}
     """Facts from a peer that is not uid 0: recorded, match no scope."""
+    image: ImageFacts = ImageFacts()
+    """Of the image file itself; the fields that the policy reads are filled in, no others."""
+    grant: Grant | None = None
+    """The grant in force for this user at this moment."""
+    budget_spent: bool = False
+    """Whether the node's fail-open budget was used up when this launch met a failure cause."""

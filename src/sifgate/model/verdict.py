@@ -70,6 +70,8 @@ class EndOfLife(msgspec.Struct, frozen=True):
     """End of regular support."""
     lts: str = ""
     """End of long-term support; the later of the two is what `distro.eol` means."""
+    elts: str = ""
+    """End of paid or extended support (ELTS, ESM): counts only where the policy says that the site has it."""
 
 
 class Generation(msgspec.Struct, frozen=True):
@@ -83,6 +85,10 @@ class Generation(msgspec.Struct, frozen=True):
     """Date of the KEV catalogue."""
     eol: str = ""
     """Date of the EOL table."""
+    epss: str = ""
+    """Date of the EPSS scores."""
+    support: str = ""
+    """Date of the table of packages whose support has ended."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
