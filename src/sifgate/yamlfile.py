@@ -9,7 +9,7 @@
 
 Only the plain part of YAML is read: one document, no anchors and aliases (which make "billion laughs"), no tags, no
 merge keys, keys that are text and stand once. A file of comments is an empty mapping. Size, depth and number of values
-are bounded before anything is built.
+are bounded before anything is built. Tables of cases may repeat values by alias: each repetition counts in full.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _TYPES = {
 }
 
 
-def load(path: Path, *, failure: type[SifgateError] = ConfigError) -> Node:
+def load(path: Path, *, failure: type[SifgateError] = ConfigError, aliases: bool = False) -> Node:
     """Return the document in a file; raises `failure`, located where there is a place to name."""
     try:
         content = _content(path)
@@ -51,16 +51,18 @@ def load(path: Path, *, failure: type[SifgateError] = ConfigError) -> Node:
         raise failure(f"{path}: cannot be read: {error.strerror or error}") from error
     if content is None:
         raise failure(f"{path}: not a regular file")
-    return parse(content, str(path), failure=failure)
+    return parse(content, str(path), failure=failure, aliases=aliases)
 
 
-def parse(content: bytes, name: str, *, failure: type[SifgateError] = ConfigError) -> Node:
-    """Return the document in `content`; `name` stands for the file in messages."""
+def parse(
+    content: bytes, name: str, *, failure: type[SifgateError] = ConfigError, aliases: bool = False
+) -> Node:
+    """Return the document in `content`; `name` stands for the file in messages, `aliases` allows `&x` and `*x`."""
     if len(content) > MAX_BYTES:
         raise failure(f"{name}:1:1: the file is larger than {MAX_BYTES} bytes")
     text = _decode(content, name, failure)
     document = Document(name, tuple(_LINE_ENDS.split(text)), failure)
-    return _Reader(document, text).read()
+    return _Reader(document, text, aliases=aliases).read()
 
 
 def _content(path: Path) -> bytes | None:
@@ -91,8 +93,10 @@ class _Mark(Protocol):
 class _Reader:
     """Builds nodes from the parser's events, so that every bound is checked before memory is spent."""
 
-    def __init__(self, document: Document, text: str) -> None:
+    def __init__(self, document: Document, text: str, *, aliases: bool) -> None:
         self._document = document
+        self._aliases = aliases
+        self._anchored: dict[str, tuple[Node, int]] = {}
         self._resolver = Resolver()
         self._text = text
         self._values = 0
@@ -139,13 +143,35 @@ class _Reader:
             self._place = (mark.line + 1, mark.column + 1)
 
     def _node(self, event: yaml.Event, path: str, depth: int) -> Node:
-        self._values += 1
-        if self._values > MAX_VALUES:
-            raise self._error(f"the file holds more than {MAX_VALUES} values")
+        self._count(1)
         if depth > MAX_DEPTH:
             raise self._error(f"values are nested more than {MAX_DEPTH} deep")
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+        anchor: str | None = getattr(event, "anchor", None)
+        if anchor is None:
+            return self._value(event, path, depth)
+        if not self._aliases:
             raise self._error("anchors and aliases (& and *) are not supported")
+        if isinstance(event, yaml.AliasEvent):
+            return self._repeated(anchor)
+        before = self._values
+        node = self._value(event, path, depth)
+        self._anchored[anchor] = (node, self._values - before + 1)
+        return node
+
+    def _repeated(self, anchor: str) -> Node:
+        """Return the value of an anchor that is complete; it counts as if it were written out."""
+        if anchor not in self._anchored:
+            raise self._error(f"no value before this one is called {quoted(anchor)}")
+        node, values = self._anchored[anchor]
+        self._count(values)
+        return node
+
+    def _count(self, values: int) -> None:
+        self._values += values
+        if self._values > MAX_VALUES:
+            raise self._error(f"the file holds more than {MAX_VALUES} values")
+
+    def _value(self, event: yaml.Event, path: str, depth: int) -> Node:
         if getattr(event, "tag", None) is not None:
             raise self._error("tags (!) are not supported")
         if isinstance(event, yaml.MappingStartEvent):
