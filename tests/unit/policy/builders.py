@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from sifgate import yamlfile
 from sifgate.errors import PolicyError
@@ -18,11 +16,9 @@ from sifgate.model.launch import Door, JobFacts, LaunchEvent, Requester
 from sifgate.model.verdict import (
     Coverage,
     EndOfLife,
-    FailureCause,
     Generation,
     ScanState,
     Standing,
-    UnscannableCause,
     Verdict,
 )
 from sifgate.policy.document import Policy
@@ -102,48 +98,6 @@ def launch(**fields: Any) -> LaunchEvent:
     return LaunchEvent(**(given | fields))
 
 
-def standing_of_case(image: Mapping[str, Any]) -> Standing:
-    """Return the standing that the `image` of a case describes."""
-    cause = FailureCause(image["failure"]) if "failure" in image else None
-    state = ScanState(image["state"]) if "state" in image else None
-    unscannable = UnscannableCause(image["unscannable"]) if "unscannable" in image else None
-    if "findings" not in image:
-        return Standing(state=state, cause=cause, unscannable=unscannable, detail=image.get("detail", ""))
-    name, _, version = image.get("distro", "debian 11").partition(" ")
-    made = standing(
-        *map(_finding_of_case, image["findings"]),
-        state=state or ScanState.KNOWN,
-        os_release=OsRelease(id=name, version_id=version),
-        end_of_life=EndOfLife(eol=image.get("eol", ""), lts=image.get("lts", "")),
-        generation=Generation(id="g1", kev=image.get("kev_catalogue", "2026-08-01")),
-    )
-    return msgspec.structs.replace(made, cause=cause)
-
-
-def launch_of_case(described: Mapping[str, Any]) -> LaunchEvent:
-    """Return the launch that the `launch` of a case describes."""
-    requester = Requester(
-        uid=1000,
-        user=described.get("user", "alice"),
-        groups=tuple(described.get("groups", ())),
-        trusted=described.get("trusted", True),
-    )
-    job = JobFacts(partition=described.get("partition", ""), account=described.get("account", ""))
-    return launch(requester=requester, job=job, content_injected=tuple(described.get("injected", ())))
-
-
 def words(actions: Iterable[Any]) -> list[str]:
     """Return the ids of the rules that gave reasons, in order."""
     return [reason.rule for reason in actions]
-
-
-def _finding_of_case(described: Mapping[str, Any]) -> Finding:
-    return finding(
-        vulnerability=described["cve"],
-        package=described.get("package", "git"),
-        source=described.get("source", ""),
-        manager=described.get("manager", "dpkg"),
-        severity=Severity.parse(described.get("severity", "unknown")),
-        fixed_version=described.get("fixed", ""),
-        kev=described.get("kev", False),
-    )
