@@ -189,7 +189,7 @@ class _Reader:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             place = self._place
             key = self._node(event, path, depth + 1)
-            if not isinstance(key.content, str) or key.type_name != "text":
+            if not isinstance(key.content, str) or key.type_name not in {"text", "date"}:
                 raise self._error("a key must be text", place)
             if key.content in content:
                 raise self._error(f"the key {quoted(key.content)} stands twice", place)
