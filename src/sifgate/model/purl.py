@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from operator import attrgetter
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -43,6 +44,7 @@ _LOWER = frozenset({"deb", "apk", "golang", "github", "bitbucket"})
 _TYPE = re.compile(r"[a-z][a-z0-9.+-]*", re.ASCII)
 _KEY = re.compile(r"[a-z][a-z0-9._-]*", re.ASCII)
 _EPOCH = re.compile(r"([0-9]{1,9}):(.+)", re.ASCII)
+_FACTS = attrgetter("manager", "package", "version", "source", "arch")
 _SEPARATORS = re.compile(r"[-_.]+")
 
 
@@ -103,23 +105,14 @@ def purl_of(finding: Finding, os_release: OsRelease) -> str:
 
 def package_of(finding: Finding, os_release: OsRelease) -> Purl:
     """Return the parts of `purl_of`."""
-    return _package(
-        finding.manager,
-        finding.package,
-        finding.version,
-        finding.source,
-        finding.arch,
-        os_release.id,
-        os_release.version_id,
-    )
+    return _package(_FACTS(finding), os_release)
 
 
 @lru_cache(maxsize=16384)
-def _package(
-    manager: str, package: str, version: str, source: str, arch: str, system: str, release: str
-) -> Purl:
+def _package(facts: tuple[str, ...], os_release: OsRelease) -> Purl:
+    manager, package, version, source, arch = facts
     kind = _TYPES.get(manager, "generic")
-    namespace = ""
+    namespace, system, release = "", os_release.id, os_release.version_id
     qualifiers: dict[str, str] = {}
     if kind in _SYSTEM:
         namespace = system

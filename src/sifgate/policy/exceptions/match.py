@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which exception holds for a finding in a launch at a moment; pure.
+
+The index is built once for a policy. For one decision the exceptions that are in force for the launch are chosen
+first, which are few; then every finding costs one look-up by its names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from sifgate.model.finding import Finding
+from sifgate.model.launch import LaunchEvent
+from sifgate.model.naming import speaks_of, spellings
+from sifgate.model.verdict import ScanState, Verdict
+from sifgate.policy.conditions.family import Situation, Truth
+from sifgate.policy.exceptions.document import FIX_AVAILABLE, PolicyException
+
+Excepted = list[tuple[Finding, PolicyException]]
+_NO_VERDICT = Verdict(fingerprint="", state=ScanState.KNOWN)
+
+
+class _Named:
+    """An exception and what is computed of it once."""
+
+    def __init__(self, exception: PolicyException) -> None:
+        self.exception = exception
+        self.begins, self.ends = exception.begins, exception.ends
+        self.names = frozenset[str]().union(*map(spellings, exception.vulnerabilities))
+        self.scoped = bool(exception.scope.launch_fields())
+
+    def in_force(self, launch: LaunchEvent, now: datetime) -> bool:
+        """Return whether date and scope fit."""
+        if self.begins > now or (self.ends is not None and self.ends <= now):
+            return False
+        return not self.scoped or self.exception.scope.holds(launch)
+
+
+class Active:
+    """The exceptions of a policy, ready to be asked."""
+
+    def __init__(self, exceptions: Iterable[PolicyException]) -> None:
+        """Order them so that of several that hold the one that lasts longest is named; ties by id."""
+        ordered = sorted(exceptions, key=lambda each: (-each.expires.toordinal(), each.id))
+        self._all = tuple(map(_Named, ordered))
+
+    def of(
+        self, finding: Finding, launch: LaunchEvent, now: datetime, verdict: Verdict = _NO_VERDICT
+    ) -> PolicyException | None:
+        """Return the exception that holds for a finding, None for none; `verdict` tells its package URL."""
+        _, excepted = self.partition((finding,), verdict, launch, now)
+        return excepted[0][1] if excepted else None
+
+    def partition(
+        self, findings: Iterable[Finding], verdict: Verdict, launch: LaunchEvent, now: datetime
+    ) -> tuple[list[Finding], Excepted]:
+        """Return the findings that count, and those that do not with their exception, in their order."""
+        holding = [each for each in self._all if each.in_force(launch, now)]
+        if not holding:
+            return list(findings), []
+        chosen = _Chosen(holding, Situation(verdict, launch, now, ()))
+        counted: list[Finding] = []
+        excepted: Excepted = []
+        for finding in findings:
+            if chosen.touches(finding) and (exception := chosen.of(finding)) is not None:
+                excepted.append((finding, exception))
+            else:
+                counted.append(finding)
+        return counted, excepted
+
+
+class _Chosen:
+    """The exceptions that are in force for one launch."""
+
+    def __init__(self, holding: list[_Named], situation: Situation) -> None:
+        self._situation = situation
+        self._by_name: dict[str, list[_Named]] = {}
+        for each in holding:
+            for name in each.names:
+                self._by_name.setdefault(name, []).append(each)
+        self._of_packages = [each for each in holding if not each.names]
+        self._rank = {id(each): place for place, each in enumerate(holding)}
+
+    def touches(self, finding: Finding) -> bool:
+        """Return whether it is worth to look closer."""
+        if finding.vulnerability in self._by_name or self._of_packages:
+            return True
+        return bool(finding.aliases) and not self._by_name.keys().isdisjoint(finding.aliases)
+
+    def of(self, finding: Finding) -> PolicyException | None:
+        """Return the first exception that holds."""
+        candidates = sorted(self._candidates(finding), key=lambda each: self._rank[id(each)])
+        return next((each.exception for each in candidates if self._holds(each, finding)), None)
+
+    def _candidates(self, finding: Finding) -> Iterator[_Named]:
+        yield from self._of_packages
+        for name in (finding.vulnerability, *finding.aliases):
+            yield from self._by_name.get(name, ())
+
+    def _holds(self, each: _Named, finding: Finding) -> bool:
+        exception = each.exception
+        if exception.until == FIX_AVAILABLE and finding.fixable:
+            return False
+        if each.names and not speaks_of(each.names, finding):
+            return False
+        package = exception.package
+        return package is None or package.test(finding, self._situation) is Truth.TRUE
+
+
+def clocks(exceptions: Iterable[PolicyException], now: datetime) -> tuple[datetime, ...]:
+    """Return the instants after `now` at which one of them begins or ends."""
+    instants = (at for each in exceptions for at in (each.begins, each.ends) if at is not None and at > now)
+    return tuple(sorted(set(instants)))
