@@ -4,16 +4,35 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from enum import Enum
-from functools import partial
+from functools import cached_property, partial
+from operator import attrgetter
 
 import msgspec
 
 from sifgate.model.decision import Action
-from sifgate.model.launch import LaunchEvent
+from sifgate.model.launch import Door, LaunchEvent
 from sifgate.model.verdict import FailureCause, ScanState, UnscannableCause
+from sifgate.model.vex import VexStatement
 from sifgate.policy.conditions.when import When
-from sifgate.policy.scopes import ScopeMatch, field_value
+from sifgate.policy.exceptions.document import PolicyException
+from sifgate.policy.grace import Grace
+from sifgate.policy.points import Point, point_of
+from sifgate.policy.schedule import Schedule
+from sifgate.policy.scopes import ScopeMatch
+from sifgate.policy.settings import (
+    BreakGlass,
+    ExceptionSettings,
+    FailOpenBudget,
+    Freshness,
+    Metadata,
+    SeveritySettings,
+    SignatureSettings,
+    VexSettings,
+)
+from sifgate.policy.trust import TrustedStore
 
 SCHEMA = "sifgate.policy/v1"
 
@@ -78,8 +97,19 @@ class Stance(msgspec.Struct, frozen=True):
     failure: dict[FailureCause, Action] = msgspec.field(default_factory=partial(dict, FAILURE_DEFAULTS))
     content_injected: Action = Action.LOG
     """For a launch with overlays or binds over system paths: what runs differs from what was judged."""
-    rules: dict[str, Action] = {}
+    rules: dict[str, Schedule] = {}
     """Actions of rules by id, where they differ from the rule's own."""
+    enforcement_points: dict[Point, Action] = {}
+    """Ceilings by point, beside the mode's; a point that is not named has none."""
+    freshness: Freshness = Freshness()
+
+    def cap(self, action: Action, door: Door) -> Action:
+        """Return the action, or the strongest that mode and enforcement point allow at a door."""
+        return min(self.mode.cap(action), self.ceiling(door))
+
+    def ceiling(self, door: Door) -> Action:
+        """Return the strongest action that the door's enforcement point allows, whatever the mode."""
+        return self.enforcement_points.get(point_of(door), Action.BLOCK)
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -87,13 +117,14 @@ class Rule(msgspec.Struct, frozen=True):
 
     id: str
     when: When
-    action: Action
+    action: Schedule
     message: str = ""
     unknown_counts: bool = False
     """`on_unknown: match`: what cannot be known is taken as met; otherwise it is skipped."""
+    grace: Grace | None = None
 
-    def action_in(self, stance: Stance) -> Action:
-        """Return the action under a stance."""
+    def action_in(self, stance: Stance) -> Schedule:
+        """Return what it asks for under a stance, and from when on more."""
         return stance.rules.get(self.id, self.action)
 
 
@@ -105,13 +136,15 @@ class Scope(msgspec.Struct, frozen=True):
     stance: Stance
 
 
-class Policy(msgspec.Struct, frozen=True):
+class Policy(msgspec.Struct, frozen=True, dict=True):
     """The site's policy; equal content gives an equal digest, whatever the comments and order of keys."""
 
     stance: Stance
     rules: tuple[Rule, ...]
     scopes: tuple[Scope, ...] = ()
+    trust: tuple[TrustedStore, ...] = ()
     contact: str = ""
+    metadata: Metadata = Metadata()
     scan_wait: float = 10.0
     """Seconds that a launch waits for an image that is being scanned."""
     pending_passes: int = 3
@@ -120,6 +153,17 @@ class Policy(msgspec.Struct, frozen=True):
     """Whether the prolog may cancel a job whose image would be refused."""
     kernel_headers: bool = True
     """Whether findings in kernel-header packages are suppressed (listed, not counted)."""
+    severity: SeveritySettings = SeveritySettings()
+    extended_support: tuple[str, ...] = ()
+    """Ids of distributions whose paid support the site has: their end of life is that of `EndOfLife.elts`."""
+    signatures: SignatureSettings = SignatureSettings()
+    exception_settings: ExceptionSettings = ExceptionSettings()
+    exceptions: tuple[PolicyException, ...] = ()
+    vex_settings: VexSettings = VexSettings()
+    vex: tuple[VexStatement, ...] = ()
+    """Of all authors; only those whom `vex_settings` trusts are believed."""
+    break_glass: BreakGlass | None = None
+    fail_open_budget: FailOpenBudget | None = None
     files: tuple[str, ...] = ()
     """Where it was read from; no part of the digest."""
     digest: str = ""
@@ -131,9 +175,33 @@ class Policy(msgspec.Struct, frozen=True):
         """Return the first scope that matches the launch."""
         return next((scope for scope in self.scopes if scope.match.holds(launch)), None)
 
+    def store_of(self, launch: LaunchEvent) -> TrustedStore | None:
+        """Return the first trusted store that holds the launch's image."""
+        return next((store for store in self.trust if store.match.holds(launch)), None)
+
     def launch_key(self, launch: LaunchEvent) -> tuple[object, ...]:
-        """Return the values of `launch_fields`, in a fixed order, as part of a memo's key."""
-        return tuple(field_value(launch, name) for name in sorted(self.launch_fields))
+        """Return the values of `launch_fields`, in a fixed order, as part of a memo's key; takes about 1 µs."""
+        return self._read_key(launch)
+
+    @cached_property
+    def _read_key(self) -> Callable[[LaunchEvent], tuple[object, ...]]:
+        """Return the getter of all launch fields."""
+        names = sorted(self.launch_fields)
+        if len(names) > 1:
+            return attrgetter(*names)
+        return lambda launch: tuple(attrgetter(name)(launch) for name in names)
+
+    def promotions(self, now: datetime) -> Iterable[datetime]:
+        """Return the next instant after `now` at which each rule asks for more, in any scope."""
+        for rule in self.rules:
+            for stance in self.stances():
+                step = rule.action_in(stance).ahead(now)
+                if step is not None:
+                    yield step.instant
+
+    def stances(self) -> tuple[Stance, ...]:
+        """Return what holds outside all scopes, and inside each."""
+        return (self.stance, *(scope.stance for scope in self.scopes))
 
     def posture(self) -> str:
         """Return the text of the posture file (docs/protocol.md §1), which shims obey without an agent."""
@@ -164,7 +232,16 @@ def sealed(policy: Policy) -> Policy:
 def _launch_fields(policy: Policy) -> frozenset[str]:
     fields = frozenset[str]().union(*(rule.when.launch_fields() for rule in policy.rules))
     fields = fields.union(*(scope.match.launch_fields() for scope in policy.scopes))
-    stances = (policy.stance, *(scope.stance for scope in policy.scopes))
-    if any(stance.content_injected is not Action.ALLOW for stance in stances):
+    fields = fields.union(*(store.match.launch_fields() for store in policy.trust))
+    fields = fields.union(*(exception.launch_fields() for exception in policy.exceptions))
+    if any(product.startswith("sha256:") for statement in policy.vex for product in statement.products):
+        fields |= {"image.digest"}
+    if any(stance.content_injected is not Action.ALLOW for stance in policy.stances()):
         fields |= {"content_injected"}
+    if any(stance.enforcement_points for stance in policy.stances()):
+        fields |= {"door"}
+    if policy.fail_open_budget is not None:
+        fields |= {"budget_spent"}
+    if policy.break_glass is not None:
+        fields |= {"grant"}
     return fields

@@ -76,7 +76,7 @@ def _rule_reason(rule: Rule, stance: Stance, situation: Situation, groups: tuple
     count = len(frozenset[str]().union(*(group.vulnerabilities for group in groups)))
     return Reason(
         rule=rule.id,
-        action=rule.action_in(stance),
+        action=rule.action_in(stance).at(situation.now),
         message=rule.when.say(situation, count),
         findings=worst(groups),
         count=count,

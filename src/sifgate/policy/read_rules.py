@@ -6,15 +6,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from sifgate.policy.conditions.when import parse_when
+from sifgate.policy.conditions.when import When, parse_when
 from sifgate.policy.document import Rule
-from sifgate.policy.read_stance import read_action
+from sifgate.policy.grace import Clock, Grace
+from sifgate.policy.read_schedule import read_schedule
 from sifgate.yamlnode import Node, quoted
 
 MAX_RULES = 500
 MAX_MESSAGE = 300
+MAX_GRACE = 3660
+RULE_KEYS = ("id", "when", "action", "message", "on_unknown", "grace")
 RESERVED = ("content_injected", "default_action")
 """Names under which the evaluator itself gives reasons."""
+CLOCKS = tuple(clock.value for clock in Clock)
 _IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 
 
@@ -43,13 +47,24 @@ def read_rules(files: Iterable[dict[str, Node]]) -> dict[str, tuple[Rule, Node]]
 
 
 def _rule(node: Node) -> Rule:
-    keys = ("id", "when", "action", "message", "on_unknown")
-    fields = node.mapping(keys=keys, required=("id", "when", "action"))
+    fields = node.mapping(keys=RULE_KEYS, required=("id", "when", "action"))
     on_unknown = fields["on_unknown"].choice(("skip", "match")) if "on_unknown" in fields else "skip"
+    when = parse_when(fields["when"])
     return Rule(
         id=read_identifier(fields["id"]),
-        when=parse_when(fields["when"]),
-        action=read_action(fields["action"]),
+        when=when,
+        action=read_schedule(fields["action"]),
         message=fields["message"].text(maximum=MAX_MESSAGE) if "message" in fields else "",
         unknown_counts=on_unknown == "match",
+        grace=_grace(fields["grace"], when) if "grace" in fields else None,
+    )
+
+
+def _grace(node: Node, when: When) -> Grace:
+    fields = node.mapping(keys=("after", "days"), required=("after", "days"))
+    if not when.about_findings:
+        raise node.error("the rule asks nothing about findings, so none of them can be in grace")
+    return Grace(
+        after=Clock(fields["after"].choice(CLOCKS)),
+        days=fields["days"].integer(minimum=1, maximum=MAX_GRACE),
     )

@@ -3,22 +3,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from sifgate.model.decision import Action
 from sifgate.policy.document import Rule, Scope, Stance
+from sifgate.policy.read_match import read_match
 from sifgate.policy.read_rules import read_identifier
-from sifgate.policy.read_stance import STANCE_KEYS, read_action, read_stance
-from sifgate.policy.scopes import FIELDS, ScopeMatch
+from sifgate.policy.read_schedule import read_schedule
+from sifgate.policy.read_stance import STANCE_KEYS, read_stance
+from sifgate.policy.scopes import FIELDS
 from sifgate.yamlnode import Node, quoted
 
 SCOPE_SETTINGS = (*STANCE_KEYS, "rules")
 MAX_SCOPES = 500
-MAX_NAME = 128
-_PATTERN = re.compile(r"[*?\[\]]")
 
 
 def read_scopes(
@@ -44,29 +42,15 @@ def _scope(node: Node, stance: Stance, rules: Mapping[str, Rule]) -> Scope:
     changed = read_stance(settings, stance)
     if "rules" in settings:
         named = settings["rules"].mapping(keys=rules)
-        changed = msgspec.structs.replace(changed, rules={k: read_action(v) for k, v in named.items()})
+        changed = msgspec.structs.replace(changed, rules={k: read_schedule(v) for k, v in named.items()})
     for rule in rules.values():
         _refuse_loosening(rule, changed, fields["set"])
-    return Scope(id=read_identifier(fields["id"]), match=_match(fields["match"]), stance=changed)
-
-
-def _match(node: Node) -> ScopeMatch:
-    fields = node.mapping(keys=FIELDS)
-    if not fields:
-        raise node.error("the scope is empty: it would match every launch")
-    return ScopeMatch(**{key: value.one_or_more(_name) for key, value in fields.items()})
-
-
-def _name(node: Node) -> str:
-    name = node.text(maximum=MAX_NAME)
-    if _PATTERN.search(name):
-        raise node.error(f"names are exact, patterns are not supported: {quoted(name)}")
-    return name
+    return Scope(id=read_identifier(fields["id"]), match=read_match(fields["match"], FIELDS), stance=changed)
 
 
 def _refuse_loosening(rule: Rule, stance: Stance, node: Node) -> None:
     """Refuse a scope in which one more vulnerability would loosen the decision."""
-    action: Action = rule.action_in(stance)
+    action = rule.action_in(stance).now
     if rule.when.about_findings and action < stance.default_action:
         raise node.error(
             f'in this scope rule "{rule.id}" ("{action.word}") is weaker than default_action '

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Patterns of paths: `*` and `?` stay within one directory, `**` crosses any number of them.
+
+`/a/**` is everything below `/a`, not `/a` itself; `/a/**/b` is `/a/b` too.
+
+Matching takes time in proportion to the pattern times the path, whatever the path: users choose paths.
+"""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from functools import lru_cache
+
+from sifgate.yamlnode import Node, quoted
+
+MAX_PATTERN = 512
+ACROSS = "**"
+
+
+def read_path_pattern(node: Node) -> str:
+    """Return a pattern: absolute, with `**` only as a whole component."""
+    text = node.text(maximum=MAX_PATTERN)
+    parts = text.split("/")
+    if parts[0] or len(parts) < 2 or not all(parts[1:]):  # noqa: PLR2004  # the root, and one component
+        raise node.error(f"expected an absolute path without empty components, got {quoted(text)}")
+    for part in parts[1:]:
+        if part in {".", ".."}:
+            raise node.error(f'a pattern holds no "{part}": the paths that it is compared with are plain')
+        if ACROSS in part and part != ACROSS:
+            raise node.error('"**" stands for whole directories: put it between slashes')
+    return text
+
+
+def fits(pattern: str, path: str) -> bool:
+    """Return whether a path fits; one that is not absolute and plain (`..`, `//`) fits nothing."""
+    parts = path.split("/")
+    if parts[0] or len(parts) < 2 or not _plain(parts[1:]):  # noqa: PLR2004  # as above
+        return False
+    return _match(_components(pattern), parts[1:])
+
+
+def fits_any(patterns: tuple[str, ...], path: str) -> bool:
+    """Return whether a path fits one of the patterns."""
+    return any(fits(pattern, path) for pattern in patterns)
+
+
+def _plain(parts: list[str]) -> bool:
+    return all(part not in {"", ".", ".."} for part in parts)
+
+
+def _match(pattern: tuple[re.Pattern[str] | None, ...], parts: list[str]) -> bool:
+    """Return whether components fit; on a mismatch only the last `**` can still take one component more."""
+    at = position = 0
+    across = resume = -1
+    while position < len(parts):
+        wanted = pattern[at] if at < len(pattern) else None
+        if at < len(pattern) and wanted is None:
+            across, resume = at, position
+            at += 1
+        elif wanted is not None and wanted.fullmatch(parts[position]):
+            at += 1
+            position += 1
+        elif across >= 0:
+            resume += 1
+            at, position = across + 1, resume
+        else:
+            return False
+    return at == len(pattern)
+
+
+@lru_cache(maxsize=1024)
+def _components(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
+    """Return a compiled pattern for each component, None for `**`."""
+    return tuple(None if part == ACROSS else re.compile(translate(part)) for part in pattern.split("/")[1:])
