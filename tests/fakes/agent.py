@@ -137,9 +137,10 @@ class RunningAgent:
         return msgspec.json.decode(self.client.query(verb, words))
 
     def records(self) -> list[AuditRecord]:
-        """Return the audit log."""
+        """Return the audit log, what the chain tells of the log itself left out."""
         lines = self.agent.log.path.read_bytes().splitlines()
-        return [msgspec.json.decode(line, type=AuditRecord) for line in lines]
+        records = [msgspec.json.decode(line, type=AuditRecord) for line in lines]
+        return [record for record in records if record.outcome != "chain"]
 
 
 def eventually(holds: Callable[[], Any], seconds: float = 10.0) -> Any:

@@ -15,7 +15,9 @@ from pathlib import Path
 import msgspec
 
 from sifgate.agent.remote import Remote
+from sifgate.audit.chain import place_of
 from sifgate.audit.query import rotated
+from sifgate.audit.record import CHAIN
 from sifgate.errors import ClairUnavailable, ServerUnreachable
 
 PAUSE = 1.0
@@ -170,7 +172,6 @@ class Shipper:
 
 
 def _is_record(line: bytes) -> bool:
-    try:
-        return isinstance(msgspec.json.decode(line), dict)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
+    """Return whether a line is a record for the server: not garbage, and not what the chain tells of this very log."""
+    place = place_of(line)
+    return place is not None and place.outcome != CHAIN

@@ -24,19 +24,6 @@ from sifgate.policy.suppress import partition
 
 QUERY_LIMIT = 1000
 """Records of one answer."""
-_FILTERS = (
-    "user",
-    "uid",
-    "job",
-    "action",
-    "image",
-    "cve",
-    "since",
-    "door",
-    "state",
-    "fingerprint",
-    "outcome",
-)
 
 
 class Verbs:
@@ -135,7 +122,7 @@ class Verbs:
     async def _audit(self, session: Session, message: wire.Message) -> None:
         """Answer with `{"records", "unreadable"}`, newest first, of those that the asker may see."""
         allowed = await self._may_see(session)
-        filters = {key: message.text(key) for key in _FILTERS if message.first(key)}
+        filters = {key: message.text(key) for key in query.FILTERS if message.first(key)}
         limit = max(1, min(message.number("limit", 100), QUERY_LIMIT))
         try:
             wanted = query.matcher(filters)

@@ -38,6 +38,7 @@ from sifgate.agent.shares import FairShares, PendingPasses
 from sifgate.agent.shipper import Shipper
 from sifgate.agent.steps import Steps
 from sifgate.agent.verbs import Verbs
+from sifgate.audit.chain import Chain
 from sifgate.audit.log import AuditLog
 from sifgate.config import AuditSettings, Places, Settings, load_settings, server_from_engine
 from sifgate.errors import ConfigError
@@ -260,7 +261,8 @@ def _open_log(places: Places, settings: AuditSettings) -> AuditLog:
     """Return the audit log in a directory that only we can have written."""
     places.log.mkdir(mode=0o755, parents=True, exist_ok=True)
     fsguard.check(places.log, owner_uid=os.geteuid())
-    return AuditLog(places.log / "audit.jsonl", group=_group_id(settings))
+    chain = Chain(socket.gethostname(), places.state / "agent" / "chain.json")
+    return AuditLog(places.log / "audit.jsonl", group=_group_id(settings), chain=chain)
 
 
 def own_version() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from sifgate.audit.record import AuditRecord, decode
+from sifgate.audit.record import CHAIN, AuditRecord, decode
 
 CHUNK = 1 << 18
 LINE_LIMIT = 1 << 18
@@ -86,11 +86,14 @@ def by_reference(path: Path, reference: str, allowed: Callable[[AuditRecord], bo
 
 
 def matcher(filters: dict[str, str]) -> Callable[[AuditRecord], bool]:
-    """Return the test for a set of filters (the keys of `_TESTS`), all of which must hold; `since` is an ISO time.
+    """Return the test for a set of filters (`FILTERS`), all of which must hold; `since` is an ISO time.
 
-    An unknown filter or a bad number raises ValueError.
+    What the chain tells of the log itself is passed over unless asked for with `outcome`. An unknown filter or a bad
+    number raises ValueError.
     """
     tests: list[Callable[[AuditRecord], bool]] = []
+    if filters.get("outcome") != CHAIN:
+        tests.append(lambda record: record.outcome != CHAIN)
     for name, value in filters.items():
         if name not in _TESTS:
             raise ValueError(f"unknown filter {name!r} (known: {', '.join(sorted(_TESTS))})")
@@ -107,12 +110,17 @@ _TESTS: dict[str, Callable[[str], Callable[[AuditRecord], bool]]] = {
     "door": lambda value: lambda record: record.door == value,
     "state": lambda value: lambda record: record.state == value,
     "image": lambda value: lambda record: value in record.image or value in record.path,
+    "account": lambda value: lambda record: record.account == value,
+    "partition": lambda value: lambda record: record.partition == value,
+    "rule": lambda value: lambda record: any(reason.rule == value for reason in record.reasons),
     "fingerprint": lambda value: lambda record: record.fingerprint.startswith(value),
     "since": lambda value: lambda record: record.time >= value,
     "cve": lambda value: (
         lambda record: any(value in finding for reason in record.reasons for finding in reason.findings)
     ),
 }
+FILTERS = tuple(_TESTS)
+"""The words by which records are searched."""
 
 
 def _equals(field: str, value: int) -> Callable[[AuditRecord], bool]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One decision as one JSON line (schema 1, docs/audit.md): what was asked, what was known, what was said.
+"""One decision as one JSON line (schema 2, docs/audit.md): what was asked, what was known, what was said.
 
-Everything needed to compute the decision again, nothing that a user can blow up: his fields are capped and escaped.
+Everything needed to compute the decision again, nothing that a user can blow up: his fields are capped and escaped,
+and where that changed one that the policy may read, `raw` holds it as it was.
 """
 
 from __future__ import annotations
@@ -12,14 +13,20 @@ from functools import lru_cache
 
 import msgspec
 
-from sifgate.model.decision import Decision
-from sifgate.model.launch import LaunchEvent
+from sifgate.audit import raw
+from sifgate.model.decision import Aside, Decision
+from sifgate.model.image import ImageFacts
+from sifgate.model.launch import Grant, LaunchEvent
 
-SCHEMA = 1
+SCHEMA = 2
+FIRST_SCHEMA = 1
+"""Of lines that do not say theirs: before there was a chain."""
 ARGV_LIMIT = 2048
 """Characters of argv that a record keeps; the hash covers all of it."""
 TEXT_LIMIT = 1024
 """Characters kept of any other text that a user can choose."""
+CHAIN = "chain"
+"""Outcome of bookkeeping records: they tell of the log, not of a launch."""
 REASONS_LIMIT = 8
 FINDINGS_LIMIT = 5
 
@@ -35,6 +42,8 @@ class ReasonLine(msgspec.Struct, frozen=True, omit_defaults=True):
     count: int = 0
     findings: tuple[str, ...] = ()
     """`CVE package version`, at most five."""
+    clock: str = ""
+    """What time does to it, in words."""
 
 
 class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,10 +59,13 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was done: `allow`, `log`, `warn`, `block`."""
     reference: str = ""
     """The code on the notice, such as `7QX4-19`."""
-    schema: int = SCHEMA
+    schema: int = FIRST_SCHEMA
     outcome: str = "decided"
     """`decided`; `asked`, where nothing was about to start; `would_have_blocked`, where a verdict that came after the
-    launch had passed as pending would have refused it."""
+    launch had passed as pending would have refused it; `break_glass`, a grant began or ended; `chain`, something
+    happened to the log itself."""
+    event: str = ""
+    """For `break_glass` and `chain`: what happened, one word."""
     of: str = ""
     """For `would_have_blocked`: the id of the launch's own record."""
     would_be: str = "allow"
@@ -103,6 +115,31 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """From the question's arrival to the decision, without what the runtime's own pull took."""
     kept_by: str = ""
     """`server`: a multi-node step's first decision was taken instead of this node's."""
+    facts: ImageFacts | None = None
+    """What the policy read of the image file itself; None: nothing."""
+    grant: Grant | None = None
+    """The break-glass grant that was in force for the user."""
+    granted: str = ""
+    """Its id, where the launch would have been refused without it."""
+    budget_spent: bool = False
+    """Whether the node's fail-open budget was used up."""
+    aside: tuple[Aside, ...] = ()
+    """What was set aside, and by what."""
+    trust: str = ""
+    """Id of the trusted store that the image is in."""
+    alarms: tuple[str, ...] = ()
+    scope: str = ""
+    """Id of the policy's scope that matched."""
+    undecided: tuple[str, ...] = ()
+    """Rules that lacked data."""
+    raw: dict[str, str] = {}
+    """Fields as they were before they were escaped or cut, where that changed them (`sifgate.audit.raw`)."""
+    chain: str = ""
+    """Id of the node's chain; empty: written before there was one."""
+    seq: int = 0
+    """Place in the chain, from 1, without gaps."""
+    prev: str = ""
+    """SHA-256 (hex) of the line before, without its newline; empty for the first."""
 
 
 class Stand(msgspec.Struct, frozen=True):
@@ -188,11 +225,16 @@ def compose(
     latency_ms: float = 0.0,
     outcome: str = "decided",
 ) -> AuditRecord:
-    """Return the record of one decision, `of` and `kept_by` left out; user fields capped and escaped."""
+    """Return the record of one decision, `of` and `kept_by` left out; user fields capped and escaped.
+
+    `now` is the very clock that judged: the decision is computed again with the milliseconds of it.
+    """
     requester, job, image = launch.requester, launch.job, launch.reference
     lines = _argv_remembered if sum(map(len, launch.argv)) <= _REMEMBERED_LENGTH else argv_lines
     argv, digest = lines(launch.argv)
+    kept = raw.Keeper(escape)
     return AuditRecord(
+        schema=SCHEMA,
         id=identifier,
         time=iso(now),
         node=node,
@@ -206,9 +248,9 @@ def compose(
         state=stand.state,
         cause=stand.cause,
         unscannable=stand.unscannable,
-        detail=escape(stand.detail),
+        detail=kept("detail", stand.detail),
         image=escape(image.text),
-        path=escape(image.path),
+        path=kept("path", image.path),
         name=escape(launch.name, 256),
         image_kind=image.kind.value,
         fingerprint=stand.fingerprint,
@@ -217,17 +259,17 @@ def compose(
         policy=decision.policy_digest,
         uid=requester.uid,
         gid=requester.gid,
-        user=escape(requester.user),
-        groups=requester.groups,
+        user=kept("user", requester.user),
+        groups=kept.all("groups", requester.groups),
         trusted=requester.trusted,
         job=job.job_id,
         step=job.step_id,
         step_node=escape(job.node),
         nodes=job.nodes,
-        partition=escape(job.partition),
-        account=escape(job.account),
-        qos=escape(job.qos),
-        reservation=escape(job.reservation),
+        partition=kept("partition", job.partition),
+        account=kept("account", job.account),
+        qos=kept("qos", job.qos),
+        reservation=kept("reservation", job.reservation),
         cwd=escape(launch.cwd),
         argv=argv,
         argv_sha256=digest,
@@ -236,6 +278,75 @@ def compose(
         claimed={escape(key, 64): escape(value, 256) for key, value in list(launch.claimed.items())[:16]},
         suppressed=decision.suppressed,
         latency_ms=round(latency_ms, 3),
+        facts=None if launch.image == _NO_FACTS else _facts(launch.image, kept),
+        grant=None if launch.grant is None else _grant(launch.grant, kept),
+        granted=decision.grant,
+        budget_spent=launch.budget_spent,
+        aside=tuple(map(_aside, decision.aside)) if decision.aside else (),
+        trust=decision.trust,
+        alarms=decision.alarms,
+        scope=decision.scope,
+        undecided=decision.undecided,
+        raw=kept.changed,
+    )
+
+
+_NO_FACTS = ImageFacts()
+
+
+def _facts(facts: ImageFacts, kept: raw.Keeper) -> ImageFacts:
+    return msgspec.structs.replace(
+        facts, owner=kept("owner", facts.owner), created=kept("created", facts.created)
+    )
+
+
+def _grant(grant: Grant, kept: raw.Keeper) -> Grant:
+    return msgspec.structs.replace(
+        grant, reason=kept("grant_reason", grant.reason), by=kept("grant_by", grant.by)
+    )
+
+
+def _aside(aside: Aside) -> Aside:
+    return msgspec.structs.replace(aside, id=escape(aside.id, 256), text=escape(aside.text))
+
+
+def grant_record(
+    identifier: str, *, now: float, node: str, event: str, grant: Grant, user: str = ""
+) -> AuditRecord:
+    """Return the record of a break-glass grant that began or ended: `event` is `started` or `ended`."""
+    kept = raw.Keeper(escape)
+    return AuditRecord(
+        schema=SCHEMA,
+        id=identifier,
+        time=iso(now),
+        node=node,
+        door="cli",
+        action="log",
+        would_be="log",
+        reference=reference_code(identifier),
+        outcome="break_glass",
+        event=event,
+        detail=escape(f"by {grant.by} until {grant.ends}: {grant.reason}"),
+        uid=grant.uid,
+        user=kept("user", user),
+        grant=_grant(grant, kept),
+        alarms=("break_glass",),
+        raw=kept.changed,
+    )
+
+
+def chain_record(identifier: str, *, now: float, node: str, event: str, detail: str) -> AuditRecord:
+    """Return the record of something that happened to the log itself; `sifgate.audit.chain` knows the events."""
+    return AuditRecord(
+        schema=SCHEMA,
+        id=identifier,
+        time=iso(now),
+        node=node,
+        door="agent",
+        action="log",
+        outcome=CHAIN,
+        event=event,
+        detail=escape(detail),
     )
 
 
@@ -258,6 +369,7 @@ def reason_lines(decision: Decision) -> tuple[ReasonLine, ...]:
                 escape(f"{finding.vulnerability} {finding.package} {finding.version}", 256)
                 for finding in reason.findings[:FINDINGS_LIMIT]
             ),
+            clock=escape(reason.clock),
         )
         for reason in decision.reasons[:REASONS_LIMIT]
     )
