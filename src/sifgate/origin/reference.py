@@ -20,6 +20,9 @@ _OWN = re.compile(r"/(?:proc/(?:self|thread-self)/fd|dev/fd)/[0-9]{1,9}|/dev/std
 MAX_TEXT = 4096
 """Characters of an unparsable command kept as the reference's text."""
 
+LONGEST_PATH = 8192
+"""Bytes of a path that is taken for one: twice what the kernel opens, and as much as a record keeps whole."""
+
 
 class Unexpanded(str):
     """A word of a shell that holds an expansion whose value is not known."""
@@ -46,9 +49,13 @@ def classify(text: str, cwd: str) -> ImageReference:
 def local(text: str, cwd: str) -> ImageReference:
     """Return the reference to the path `text`; `UNKNOWN` where it cannot be made absolute."""
     path = absolute(text, cwd)
-    if not path or path.startswith(_OF_A_PROCESS):
+    if not path or path.startswith(_OF_A_PROCESS) or _endless(path):
         return unknown(text)
     return ImageReference(text=str(text), kind=ReferenceKind.PATH, path=path)
+
+
+def _endless(path: str) -> bool:
+    return len(path) > LONGEST_PATH // 4 and len(path.encode("utf-8", "surrogateescape")) > LONGEST_PATH
 
 
 def own(reference: ImageReference) -> ImageReference:

@@ -104,3 +104,11 @@ def test_descriptors_of_the_process_are_paths_for_it_alone(text: str, kind: Refe
     (own,) = sightings(RawLaunch(argv=argv, cwd="/w", own_paths=True))
     (foreign,) = sightings(RawLaunch(argv=argv, cwd="/w"))
     assert (own.reference.kind, foreign.reference.kind) == (kind, ReferenceKind.UNKNOWN)
+
+
+@pytest.mark.parametrize(("length", "kind"), [(8192, ReferenceKind.PATH), (8193, ReferenceKind.UNKNOWN)])
+def test_word_that_no_kernel_opens_is_no_path(length: int, kind: ReferenceKind) -> None:
+    """It would not be kept whole in the record, so it must not be judged as a path either."""
+    text = "/" + "ü" * ((length - 1) // 2) + "x" * ((length - 1) % 2)
+    (seen,) = sightings(RawLaunch(argv=("apptainer", "exec", text, "true"), cwd="/w"))
+    assert seen.reference.kind is kind
