@@ -95,6 +95,12 @@ def parse_purl(text: str) -> Purl:
     return Purl(kind, namespace, name, unquote(version), _qualifiers(query), unquote(subpath).strip("/"))
 
 
+def vendor(system: str) -> str:
+    """Return the namespace of a distribution's packages for its ID in os-release, or another word for it."""
+    word = system.lower()
+    return _VENDORS.get(word, word)
+
+
 def purl_of(finding: Finding, os_release: OsRelease) -> str:
     """Return the package URL of a finding's package, e.g. `pkg:deb/debian/git@1.0?arch=amd64&distro=debian-11`.
 
@@ -136,8 +142,7 @@ def _package(facts: tuple[str, ...], os_release: OsRelease) -> Purl:
 def _canonical(kind: str, namespace: str, name: str) -> tuple[str, str]:
     """Return namespace and name as the type spells them, so that equal packages compare equal."""
     if kind in _SYSTEM:
-        namespace = namespace.lower()
-        namespace = _VENDORS.get(namespace, namespace)
+        namespace = vendor(namespace)
     if kind in _LOWER:
         return namespace.lower(), name.lower()
     return (namespace, _SEPARATORS.sub("-", name).lower()) if kind == "pypi" else (namespace, name)
