@@ -2,8 +2,9 @@
 """The disposable worker process: import everything, close the sandbox, read one image, answer, die.
 
 Started by `worker` as `python -I -S` with an empty environment. Descriptors that it has: the image, the file for the
-layer, the pipe for its answers. Each answer is a letter, a 4-byte length and that many bytes:
-`S` the sandbox's layers, `P` entries seen and expected, `E` what was examined, `U` cause and text of an `Unscannable`.
+layer (or the key ring), the pipe for its answers. Each answer is a letter, a 4-byte length and that many bytes: `S` the
+sandbox's layers, `P` entries seen and expected, `E` what was examined, `F` facts of the file, `U` cause and text of an
+`Unscannable`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import NoReturn
 import msgspec
 
 from sifgate.errors import Unscannable
-from sifgate.image import compression, examine, recheck, sandbox
+from sifgate.image import compression, examine, facts, recheck, sandbox, signature
 from sifgate.image.bounds import Bounds
 
 _BUFFER = 1 << 20
@@ -28,14 +29,17 @@ class Task(msgspec.Struct, frozen=True):
     """What the parent wants; the only argument of the process, as JSON."""
 
     verb: str
-    """`extract`, `recheck` or `probe`."""
+    """`extract`, `facts`, `recheck` or `probe`."""
     image: int
     layer: int
+    """For `facts`: the key ring, -1 where there is none."""
     answers: int
     bounds: Bounds
     uid: int | None
     program: bytes
     why_no_program: str
+    wanted: tuple[str, ...] = ()
+    """For `facts`: which."""
 
 
 class _Layer:
@@ -95,7 +99,11 @@ def _refusal(task: Task) -> tuple[str, str] | None:
 
 
 def _do(task: Task) -> None:
-    compression.load()
+    if task.verb == "facts":
+        if "signers" in task.wanted:
+            signature.load()
+    else:
+        compression.load()
     memory = os.open("/proc/self/status", os.O_RDONLY)
     directory = task.image if task.verb == "extract" and stat.S_ISDIR(os.fstat(task.image).st_mode) else None
     layers = sandbox.enter(
@@ -110,6 +118,9 @@ def _do(task: Task) -> None:
         raise Unscannable("sandbox", "; ".join(f"{name}: {why}" for name, why in layers.items()))
     if task.verb == "extract":
         _extract(task, memory)
+    elif task.verb == "facts":
+        found = facts.read_facts(task.image, task.layer, task.wanted, task.bounds)
+        answer(task.answers, b"F", msgspec.json.encode(found))
     elif task.verb == "recheck":
         answer(task.answers, b"E", msgspec.json.encode(recheck.reexamine(task.image, task.bounds)))
 

@@ -19,7 +19,8 @@ All numbers are little-endian and hostile. Checked against apptainer/sif and rea
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
 
 from sifgate.errors import Unscannable
 from sifgate.image.reader import Reader
@@ -50,14 +51,42 @@ class Object(NamedTuple):
     offset: int
     size: int
     extra: bytes
+    group: int = 0
+    """As stored: `GROUP_MASK` and the number of its group, or 0 there for none."""
+    link: int = 0
+    """As stored: the object, or with the mask the group, that this one is about."""
+    created: int = 0
+    uid: int = 0
+    gid: int = 0
+    name: bytes = b""
+
+
+class Header(NamedTuple):
+    """The global header."""
+
+    launch: bytes
+    magic: bytes
+    version: bytes
+    identifier: bytes
+    created: int
+    """Seconds since 1970."""
+    total: int
+    """Places in the table of descriptors."""
+    offset: int
+    """Where that table begins."""
+
+
+GROUP_MASK = 0xF0000000
+_OWN_OBJECTS = 2
+"""What the format itself lays into the file: header and table."""
 
 
 def primary_partition(reader: Reader) -> Reader:
     """Return the window of the squashfs that the runtime mounts as `/`; raises `Unscannable` if there is not one."""
-    objects = _objects(reader)
-    _check_apart(objects)
-    primary = [each for each in objects if each.type == _TYPE_PARTITION and _role(each)[1] == _ROLE_PRIMARY]
-    if not primary and any(each.type in {_TYPE_OCI_INDEX, _TYPE_OCI_BLOB} for each in objects):
+    found = _objects(reader, read_header(reader))
+    _check_apart(found)
+    primary = [each for each in found if each.type == _TYPE_PARTITION and _role(each)[1] == _ROLE_PRIMARY]
+    if not primary and any(each.type in {_TYPE_OCI_INDEX, _TYPE_OCI_BLOB} for each in found):
         raise Unscannable("format", "an OCI-SIF holds layers in place of one file system")
     if len(primary) != 1:
         raise Unscannable("malformed", f"{len(primary)} primary system partitions in place of one")
@@ -70,31 +99,66 @@ def primary_partition(reader: Reader) -> Reader:
     return reader.window(primary[0].offset, primary[0].size)
 
 
-def _objects(reader: Reader) -> list[Object]:
+def read_header(reader: Reader) -> Header:
+    """Return the global header; raises `Unscannable` if this is not a SIF of the one version there is."""
     if reader.size < _HEADER.size:
         raise Unscannable("malformed", "too short for a SIF header")
-    header = _HEADER.unpack(reader.read(0, _HEADER.size))
-    magic, version = header[1], header[2]
-    if magic != MAGIC or version != _VERSION:
-        raise Unscannable("malformed", f"not a SIF of version 01 (got {magic!r} {version!r})")
-    total, offset = header[8], header[9]
-    if not 0 < total <= _MOST_DESCRIPTORS:
-        raise Unscannable("malformed", f"{total} descriptors")
-    if offset < _HEADER.size:
+    fields = _HEADER.unpack(reader.read(0, _HEADER.size))
+    header = Header(fields[0], fields[1], fields[2], fields[4], fields[5], fields[8], fields[9])
+    if header.magic != MAGIC or header.version != _VERSION:
+        raise Unscannable("malformed", f"not a SIF of version 01 (got {header.magic!r} {header.version!r})")
+    return header
+
+
+def created_at(header: Header) -> str:
+    """Return the time at which the image says that it was built, ISO in UTC; empty where it says none."""
+    try:
+        moment = datetime.fromtimestamp(header.created, timezone.utc) if header.created > 0 else None
+    except (OverflowError, OSError, ValueError):
+        return ""
+    return "" if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def objects(reader: Reader, header: Header) -> list[Object]:
+    """Return the objects in the table's order; raises `Unscannable` if they share bytes with anything else."""
+    found = _objects(reader, header)
+    _check_apart(found)
+    return found[:-_OWN_OBJECTS]
+
+
+def _objects(reader: Reader, header: Header) -> list[Object]:
+    """Return the objects, then header and table themselves as objects without number."""
+    if not 0 < header.total <= _MOST_DESCRIPTORS:
+        raise Unscannable("malformed", f"{header.total} descriptors")
+    if header.offset < _HEADER.size:
         raise Unscannable("malformed", "the descriptors overlap the header")
-    table = reader.read(offset, total * _DESCRIPTOR.size)
+    table = reader.read(header.offset, header.total * _DESCRIPTOR.size)
     found = [_object(reader, fields) for fields in _DESCRIPTOR.iter_unpack(table) if fields[1]]
     found.append(Object(0, 0, 0, _HEADER.size, b""))
-    found.append(Object(0, 0, offset, len(table), b""))
+    found.append(Object(0, 0, header.offset, len(table), b""))
     return found
 
 
-def _object(reader: Reader, fields: tuple[int, ...]) -> Object:
-    data_type, _used, number, _group, _link, offset, size = fields[:7]
+def _object(reader: Reader, fields: tuple[Any, ...]) -> Object:
+    (
+        data_type,
+        _used,
+        number,
+        group,
+        link,
+        offset,
+        size,
+        _padded,
+        created,
+        _modified,
+        uid,
+        gid,
+        name,
+        extra,
+    ) = fields
     if offset < 0 or size < 0 or offset + size > reader.size:
         raise Unscannable("malformed", f"object {number} lies at {offset} + {size}, past the end of the file")
-    extra: bytes = fields[13]  # type: ignore[assignment]  # the last field of the format is bytes
-    return Object(data_type, number, offset, size, extra)
+    return Object(data_type, number, offset, size, extra, group, link, created, uid, gid, name)
 
 
 def _check_apart(objects: list[Object]) -> None:

@@ -32,6 +32,7 @@ from sifgate.image import seccomp
 from sifgate.image.bounds import Bounds
 from sifgate.image.child import Task
 from sifgate.image.examine import Examined
+from sifgate.image.facts import FileFacts
 from sifgate.image.fingerprint import fingerprint
 from sifgate.image.slim import VERSION
 from sifgate.model.image import Extraction
@@ -48,7 +49,7 @@ SCAN_USER = "sifgate-scan"
 _SYSTEM_UIDS = range(1, 1000)
 
 _START = "import sys; sys.path[:0] = sys.argv[2:]; from sifgate.image.child import main; main(sys.argv[1])"
-_LIBRARIES = ("sifgate", "msgspec", "isal", "lz4", "zstandard")
+_LIBRARIES = ("sifgate", "msgspec", "isal", "lz4", "zstandard", "pysequoia")
 _LONGEST_ANSWER = 1 << 20
 _PIECE = 1 << 20
 
@@ -61,6 +62,7 @@ class _Answers:
         self._progress = progress
         self.layers: dict[str, str] | None = None
         self.examined: Examined | None = None
+        self.facts: FileFacts | None = None
         self.refusal: tuple[str, str] | None = None
 
     def take(self, data: bytes) -> None:
@@ -81,6 +83,8 @@ class _Answers:
             self.layers = msgspec.json.decode(body, type=dict[str, str])
         elif letter == b"E":
             self.examined = msgspec.json.decode(body, type=Examined)
+        elif letter == b"F":
+            self.facts = msgspec.json.decode(body, type=FileFacts)
         elif letter == b"U":
             self.refusal = msgspec.json.decode(body, type=tuple[str, str])
         elif letter == b"P" and self._progress:
@@ -96,6 +100,7 @@ class Job(NamedTuple):
     bounds: Bounds = _DEFAULT
     uid: int | None = None
     progress: Progress | None = None
+    wanted: tuple[str, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -188,7 +193,31 @@ def sandbox_layers() -> dict[str, str]:
     return layers or {"worker": "does not start"}
 
 
+def read_facts(
+    fd: int, wanted: tuple[str, ...], *, ring: bytes = b"", bounds: Bounds = _DEFAULT, uid: int | None = None
+) -> FileFacts:
+    """Return the facts that are wanted (`created`, `digest`, `signers`) of the regular file behind `fd`.
+
+    `ring` holds the site's public keys. Raises `Unscannable` where the worker could not find them out.
+    """
+    with os.fdopen(os.memfd_create("sifgate-ring", os.MFD_CLOEXEC), "r+b") as file:
+        file.write(ring)
+        file.flush()
+        answers = _answers(Job("facts", fd, file.fileno(), bounds, uid, wanted=wanted))
+    if answers.facts is None:
+        raise Unscannable("malformed", "the worker died on the image")
+    return answers.facts
+
+
 def _run(job: Job) -> Examined:
+    answers = _answers(job)
+    if answers.examined is None:
+        raise Unscannable("malformed", "the worker died on the image")
+    return answers.examined
+
+
+def _answers(job: Job) -> _Answers:
+    """Return what a worker said that came to its end; raises `Unscannable` for any other end."""
     outcome = _outcome(job)
     answers = outcome.answers
     if not outcome.in_time:
@@ -200,9 +229,9 @@ def _run(job: Job) -> Examined:
         raise Unscannable("sandbox", f"the worker did not start (status {outcome.status})")
     if outcome.status in {-signal.SIGXCPU, -signal.SIGKILL}:
         raise Unscannable("bounds", "reading the image took more processor time or memory than it may")
-    if outcome.status != 0 or answers.examined is None:
+    if outcome.status != 0:
         raise Unscannable("malformed", f"the worker died on the image (status {outcome.status})")
-    return answers.examined
+    return answers
 
 
 def _outcome(job: Job) -> Outcome:
@@ -236,6 +265,7 @@ def _task(job: Job, answers: int) -> Task:
         uid=_uid(job),
         program=program,
         why_no_program=why,
+        wanted=job.wanted,
     )
 
 
