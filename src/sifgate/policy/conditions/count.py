@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sifgate.model.finding import Finding
+from sifgate.policy.conditions.column import Column
 from sifgate.policy.conditions.family import Condition, Group, Phrase, Situation, Truth
 from sifgate.policy.conditions.phrases import joined
 from sifgate.yamlnode import Node
@@ -24,6 +25,11 @@ class CountCondition(Condition, frozen=True):
     over: int
     parts: tuple[Condition, ...] = ()
 
+    @property
+    def parts_inside(self) -> tuple[Condition, ...]:
+        """Return the conditions beside `over`."""
+        return self.parts
+
     @classmethod
     def parse(cls, node: Node, vocabulary: Mapping[str, type[Condition]]) -> CountCondition:
         """Return the condition; only families about findings may stand inside."""
@@ -34,8 +40,13 @@ class CountCondition(Condition, frozen=True):
         return cls(over=over, parts=tuple(parts))
 
     def test(self, finding: Finding, situation: Situation) -> Truth:
-        """Return whether the limit is passed; unknown if only findings that lack data would pass it."""
+        """Return whether the limit is passed; unknown if only findings that lack data would pass it.
+
+        Without a verdict it is unknown: nobody has looked for findings.
+        """
         del finding
+        if not situation.scanned:
+            return Truth.UNKNOWN
         if _distinct(self._at_least(Truth.TRUE, situation)) > self.over:
             return Truth.TRUE
         possible = _distinct(self._at_least(Truth.UNKNOWN, situation))
@@ -44,6 +55,10 @@ class CountCondition(Condition, frozen=True):
     def reads(self) -> frozenset[str]:
         """Return what the conditions inside read."""
         return frozenset[str]().union(*(part.reads() for part in self.parts))
+
+    def columns(self, situation: Situation) -> tuple[Column, ...]:
+        """Return the columns of the conditions inside."""
+        return tuple(column for part in self.parts for column in part.columns(situation))
 
     def launch_fields(self) -> frozenset[str]:
         """Return what the conditions inside read of the launch."""

@@ -1,26 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`distro: {eol: true, for: ">= 180d"}`, `{eol: true, within: 90d}`, `{id: debian, version: "11"}`."""
+"""`distro: {eol: true, for: ">= 180d"}`, `{eol: true, support: lts, within: 90d}`, `{id: debian, version: "11"}`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
+from enum import Enum
 
 from sifgate.model.finding import Finding
 from sifgate.model.verdict import EndOfLife, Verdict
+from sifgate.policy.conditions.clock import END, border, day_of, read_days
 from sifgate.policy.conditions.family import Condition, Phrase, Situation, Truth
 from sifgate.yamlnode import Node
 
-_DAYS = re.compile(r"(?:>=\s*)?([0-9]{1,4})d", re.ASCII)
-_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+class Support(str, Enum):
+    """Whose support is meant."""
+
+    REGULAR = "regular"
+    LTS = "lts"
+    EXTENDED = "extended"
+    """Paid: Debian ELTS, Ubuntu ESM."""
 
 
 class DistroCondition(Condition, frozen=True):
     """Whether the image's distribution fits every field given.
 
-    End of life is the day after the later of its last day of regular and of long-term support, at 00:00 UTC
-    (distro-info counts the date itself as supported).
+    End of life is the day after the last day of support, at 00:00 UTC (distro-info counts the date itself as
+    supported). Without `support` that is the later of regular and long-term support, and of the paid one too where the
+    site has it for this distribution.
     """
 
     key = "distro"
@@ -31,15 +39,18 @@ class DistroCondition(Condition, frozen=True):
     """Added to the end of life: positive for `for`, negative for `within`."""
     id: tuple[str, ...] = ()
     version: tuple[str, ...] = ()
+    support: Support | None = None
 
     @classmethod
     def parse(cls, node: Node, vocabulary: Mapping[str, type[Condition]]) -> DistroCondition:
         """Return the condition; an empty mapping is an error, it would mean every distribution."""
         del vocabulary
-        fields = node.mapping(keys=("eol", "for", "within", "id", "version"))
+        fields = node.mapping(keys=("eol", "support", "for", "within", "id", "version"))
         if not fields:
             raise node.error("asks nothing")
         eol = fields["eol"].boolean() if "eol" in fields else None
+        if "support" in fields and eol is None:
+            raise node.key_error("support", '"support" needs "eol" beside it')
         for key in ("for", "within"):
             if key in fields and eol is not True:
                 raise node.key_error(key, f'"{key}" needs "eol: true" beside it')
@@ -50,6 +61,7 @@ class DistroCondition(Condition, frozen=True):
             shift_days=_shift(fields),
             id=fields["id"].one_or_more(Node.text) if "id" in fields else (),
             version=fields["version"].one_or_more(Node.text) if "version" in fields else (),
+            support=Support(fields["support"].choice(SUPPORT)) if "support" in fields else None,
         )
 
     def test(self, finding: Finding, situation: Situation) -> Truth:
@@ -64,73 +76,58 @@ class DistroCondition(Condition, frozen=True):
 
     def clocks(self, situation: Situation) -> tuple[datetime, ...]:
         """Return the end of life, moved by `for` or `within`."""
-        border = self._border(situation) if self.eol is not None else None
-        return () if border is None else (border,)
+        day = self._last_day(situation) if self.eol is not None else None
+        instant = END if day is None else border(day, 1 + self.shift_days)
+        return () if instant == END else (instant,)
 
     def phrase(self, situation: Situation) -> Phrase:
         """Return e.g. `Debian 11 reached its end of life on 2026-08-31`."""
         name = _name(situation.verdict)
         if self.eol is None:
             return Phrase(tail=f"the distribution is {name}")
-        day = last_day(situation.verdict.end_of_life)
-        if not self.eol:
-            return Phrase(tail=f"{name} is supported until {day}")
-        verb = "reaches" if self.shift_days < 0 and self._is_ahead(situation) else "reached"
-        return Phrase(tail=f"{name} {verb} its end of life on {day}")
+        day = self._last_day(situation)
+        if day is None:
+            return Phrase(tail=f"the end of life of {name} is not known")
+        kind = f" ({self.support.value} support)" if self.support else ""
+        ahead = situation.now < border(day, 1)
+        if not self.eol and ahead:
+            return Phrase(tail=f"{name} is supported until {day}{kind}")
+        return Phrase(tail=f"{name} {'reaches' if ahead else 'reached'} its end of life on {day}{kind}")
 
     def _ended(self, situation: Situation) -> Truth:
         if self.eol is None:
             return Truth.TRUE
-        if last_day(situation.verdict.end_of_life) is None:
+        day = self._last_day(situation)
+        if day is None:
             return Truth.UNKNOWN
-        border = self._border(situation)
-        return Truth.of((border is not None and situation.now >= border) is self.eol)
+        return Truth.of((situation.now >= border(day, 1 + self.shift_days)) is self.eol)
 
-    def _border(self, situation: Situation) -> datetime | None:
-        return _after(last_day(situation.verdict.end_of_life), 1 + self.shift_days)
-
-    @staticmethod
-    def _is_ahead(situation: Situation) -> bool:
-        end = _after(last_day(situation.verdict.end_of_life), 1)
-        return end is None or situation.now < end
-
-
-def last_day(support: EndOfLife) -> date | None:
-    """Return the last day of support: the later of the two dates; None where neither is a date."""
-    days = [day for text in (support.eol, support.lts) if (day := _day(text)) is not None]
-    return max(days, default=None)
+    def _last_day(self, situation: Situation) -> date | None:
+        verdict = situation.verdict
+        support = self.support
+        if support is None:
+            paid = verdict.os_release.id in situation.extended_support
+            support = Support.EXTENDED if paid else Support.LTS
+        return last_day(verdict.end_of_life, support)
 
 
-def _day(text: str) -> date | None:
-    if not _ISO_DATE.fullmatch(text):
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
+SUPPORT = tuple(support.value for support in Support)
 
 
-def _after(day: date | None, days: int) -> datetime | None:
-    """Return 00:00 UTC so many days later; None beyond the calendar (9999-12-31 means never)."""
-    if day is None:
-        return None
-    try:
-        return datetime(day.year, day.month, day.day, tzinfo=timezone.utc) + timedelta(days=days)
-    except OverflowError:
-        return None
+def last_day(dates: EndOfLife, support: Support = Support.LTS) -> date | None:
+    """Return the last day of support of this kind or a lesser one: the latest date; None where none is a date."""
+    texts = {
+        Support.REGULAR: (dates.eol,),
+        Support.LTS: (dates.eol, dates.lts),
+        Support.EXTENDED: (dates.eol, dates.lts, dates.elts),
+    }[support]
+    return max((day for day in map(day_of, texts) if day is not None), default=None)
 
 
 def _shift(fields: Mapping[str, Node]) -> int:
     if "for" in fields:
-        return _days(fields["for"])
-    return -_days(fields["within"]) if "within" in fields else 0
-
-
-def _days(node: Node) -> int:
-    parts = _DAYS.fullmatch(node.text())
-    if parts is None:
-        raise node.expected('a number of days such as "180d" or ">= 180d"')
-    return int(parts[1])
+        return read_days(fields["for"])
+    return -read_days(fields["within"]) if "within" in fields else 0
 
 
 def _named(wanted: tuple[str, ...], actual: str) -> Truth:

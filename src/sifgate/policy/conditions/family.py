@@ -6,21 +6,23 @@ To add one: a file beside this with one subclass of `Condition`, and one line in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
 from heapq import nsmallest
 from itertools import chain
-from typing import ClassVar
+from operator import attrgetter
+from typing import ClassVar, cast
 
 import msgspec
 
 from sifgate.model.decision import MAX_SHOWN
 from sifgate.model.finding import Finding
 from sifgate.model.launch import LaunchEvent
-from sifgate.model.verdict import Verdict
+from sifgate.model.verdict import ScanState, Verdict
+from sifgate.policy.conditions.column import Column, plain
 from sifgate.yamlnode import Node
 
 
@@ -82,15 +84,40 @@ def _rank_in_tier(finding: Finding) -> tuple[float, str]:
     return (-finding.cvss, finding.vulnerability)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Situation:
     """What is judged: the facts, the launch, and the moment (UTC)."""
 
     verdict: Verdict
+    """Empty but for its state where the image has none."""
     launch: LaunchEvent
     now: datetime
-    groups: tuple[Group, ...]
-    """The findings that count, grouped by what the policy's rules read of them."""
+    groups: tuple[Group, ...] = ()
+    """The findings that count, grouped by what the policy's rules read of them (`grouping.grouped`)."""
+    extended_support: tuple[str, ...] = ()
+    """Distributions (`ID` of os-release) whose paid support the site has: `elts` counts for these."""
+    state: ScanState | None = None
+    """What is known of the image; None: the verdict's own state."""
+    scanned: bool = True
+    """Whether there is a verdict; without one nothing is known of findings, coverage and distribution."""
+    _made: dict[object, object] = field(default_factory=dict, repr=False, compare=False)
+
+    def values(self, attribute: str) -> frozenset[str]:
+        """Return the different values that the findings have of an attribute that is text, collected once."""
+        found = self._made.get(attribute)
+        if found is None:
+            get = attrgetter(attribute)
+            every = (map(get, group.findings) for group in self.groups)
+            found = self._made[attribute] = frozenset(chain.from_iterable(every))
+        return cast("frozenset[str]", found)
+
+    def truth_of(self, condition: Condition) -> Truth:
+        """Return the answer of a condition about the image, asked once however many findings want it."""
+        key = id(condition)
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = condition.test(NO_FINDING, self)
+        return cast("Truth", found)
 
 
 class Phrase(msgspec.Struct, frozen=True):
@@ -107,9 +134,21 @@ class Condition(msgspec.Struct, frozen=True, tag=True):
     key: ClassVar[str]
     """The word in `when`."""
     of_findings: ClassVar[bool]
-    """Whether it asks about single findings; otherwise about the image as a whole."""
+    """Whether it may ask about single findings; otherwise it is about the image as a whole."""
+    of_verdict: ClassVar[bool] = True
+    """Whether it needs a verdict; otherwise it can hold for an image that nobody has scanned."""
     counts_findings: ClassVar[bool] = False
     """Whether a condition about the image can become true by one more finding."""
+
+    @property
+    def parts_inside(self) -> tuple[Condition, ...]:
+        """Return the conditions that it holds inside itself."""
+        return ()
+
+    @property
+    def per_finding(self) -> bool:
+        """Whether its answer depends on the finding that it is asked about."""
+        return self.of_findings
 
     @classmethod
     def parse(cls, node: Node, vocabulary: Mapping[str, type[Condition]]) -> Condition:
@@ -123,6 +162,21 @@ class Condition(msgspec.Struct, frozen=True, tag=True):
     def reads(self) -> frozenset[str]:
         """Return the attributes of findings that `test` looks at."""
         return frozenset()
+
+    def columns(self, situation: Situation) -> tuple[Column, ...]:
+        """Return what tells findings apart for `test`: what it reads, or coarser keys that give the same answers.
+
+        Asked before there are groups.
+        """
+        del situation
+        return plain(self.reads())
+
+    def bounds(self, situation: Situation) -> tuple[Truth, Truth]:
+        """Return the least and the greatest answer that any finding whatsoever could get."""
+        if self.per_finding:
+            return Truth.FALSE, Truth.TRUE
+        truth = situation.truth_of(self)
+        return truth, truth
 
     def launch_fields(self) -> frozenset[str]:
         """Return the attributes of the launch that `test` looks at, e.g. `job.partition`."""
@@ -139,5 +193,19 @@ class Condition(msgspec.Struct, frozen=True, tag=True):
         return ()
 
     def phrase(self, situation: Situation) -> Phrase:
-        """Return the condition in words, for the notice."""
+        """Return the condition in words, for the notice.
+
+        About findings: words around the noun. About the image: the fact itself, true whatever the condition asks.
+        """
         raise NotImplementedError
+
+
+NO_FINDING = Finding(vulnerability="", package="", version="")
+"""Asked about where a condition about the image wants a finding."""
+
+
+def inside(conditions: Iterable[Condition]) -> Iterator[Condition]:
+    """Yield conditions and all that they hold inside."""
+    for condition in conditions:
+        yield condition
+        yield from inside(condition.parts_inside)

@@ -3,19 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sifgate.policy.conditions.family import Phrase
 
+_RELATIVE = "that are "
+
 
 def joined(phrases: Iterable[Phrase]) -> Phrase:
-    """Return one phrase that says all of them."""
+    """Return one phrase that says all of them; a fact that several tell is told once."""
     parts = tuple(phrases)
     return Phrase(
         before=" ".join(filter(None, (part.before for part in parts))),
         after=" ".join(filter(None, (part.after for part in parts))),
-        tail=", ".join(filter(None, (part.tail for part in parts))),
+        tail=", ".join(dict.fromkeys(filter(None, (part.tail for part in parts)))),
     )
+
+
+def listed(phrases: Sequence[Phrase], between: str, *, before: str = "") -> str:
+    """Return `that are A or B` for phrases about findings, each in brackets where it is more than one thing."""
+    words = [text for phrase in phrases if (text := _clause(phrase))]
+    return f"{_RELATIVE}{before}{between.join(words)}" if words else ""
 
 
 def sentence(phrase: Phrase, count: int) -> str:
@@ -25,3 +33,12 @@ def sentence(phrase: Phrase, count: int) -> str:
     noun = "vulnerability" if count == 1 else "vulnerabilities"
     words = " ".join(filter(None, (str(count), phrase.before, noun, phrase.after)))
     return ", ".join(filter(None, (words, phrase.tail)))
+
+
+def _clause(phrase: Phrase) -> str:
+    """Return a phrase about findings as what may follow `that are`."""
+    after = phrase.after.removeprefix(_RELATIVE)
+    if phrase.before and after:
+        return f"({phrase.before} {after})"
+    compound = " or " in after and not after.startswith("(")
+    return f"({after})" if compound else phrase.before or after

@@ -7,13 +7,12 @@ from datetime import datetime
 
 import msgspec
 
-from sifgate.model.finding import Finding
-from sifgate.policy.conditions.family import Condition, Group, Situation, Truth
+from sifgate.policy.conditions.column import Column
+from sifgate.policy.conditions.family import Condition, Group, Situation, Truth, inside
 from sifgate.policy.conditions.phrases import joined, sentence
+from sifgate.policy.conditions.tree import read_parts
 from sifgate.policy.conditions.vocabulary import VOCABULARY
 from sifgate.yamlnode import Node
-
-_NO_FINDING = Finding(vulnerability="", package="", version="")
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -21,7 +20,7 @@ class Match(msgspec.Struct, frozen=True):
 
     met: bool
     groups: tuple[Group, ...] = ()
-    """The findings that speak for it, where it is about findings."""
+    """The findings that speak for it, where it is about findings; none where the image alone decides."""
     skipped: bool = False
     """Whether something could not be judged for want of data, and was taken as not met."""
 
@@ -33,41 +32,62 @@ class When(msgspec.Struct, frozen=True):
     findings: tuple[Condition, ...] = ()
 
     @property
+    def parts(self) -> tuple[Condition, ...]:
+        """Return all conditions."""
+        return (*self.findings, *self.image)
+
+    @property
     def about_findings(self) -> bool:
         """Whether another finding can make it true."""
-        return bool(self.findings) or any(part.counts_findings for part in self.image)
+        return bool(self.findings) or any(part.counts_findings for part in inside(self.image))
+
+    @property
+    def about_unscanned(self) -> bool:
+        """Whether it may hold for an image without a verdict: a condition in it needs none."""
+        return any(not part.of_verdict for part in inside(self.parts))
 
     def match(self, situation: Situation, *, unknown_counts: bool) -> Match:
         """Return what holds; `unknown_counts` (`on_unknown: match`) takes as met what cannot be known."""
         needed = Truth.UNKNOWN if unknown_counts else Truth.TRUE
-        of_image = min((part.test(_NO_FINDING, situation) for part in self.image), default=Truth.TRUE)
+        of_image = min((situation.truth_of(part) for part in self.image), default=Truth.TRUE)
         if of_image is Truth.FALSE:
             return Match(met=False)
-        if not self.findings:
-            met = of_image >= needed
-            witnesses = tuple(group for part in self.image for group in part.witnesses(situation))
-            return Match(met=met, groups=witnesses if met else (), skipped=not met)
-        truths = [(group, min(of_image, self._test(group, situation))) for group in situation.groups]
+        certain = min((of_image, *(part.bounds(situation)[0] for part in self.findings)))
+        if certain >= needed:
+            return Match(met=True, groups=self._witnesses(situation))
+        truths = [(group, min(of_image, self._test(group, situation))) for group in self._asked(situation)]
         matched = tuple(group for group, truth in truths if truth >= needed)
-        skipped = any(Truth.FALSE < truth < needed for _, truth in truths)
-        return Match(met=bool(matched), groups=matched, skipped=skipped)
+        skipped = certain is Truth.UNKNOWN or any(truth is Truth.UNKNOWN for _, truth in truths)
+        return Match(met=bool(matched), groups=matched, skipped=skipped and not unknown_counts)
 
     def say(self, situation: Situation, count: int) -> str:
         """Return the `when` as a sentence about `count` vulnerabilities that met it."""
-        parts = (part.phrase(situation) for part in (*self.findings, *self.image))
-        return sentence(joined(parts), count)
+        return sentence(joined(part.phrase(situation) for part in self.parts), count)
 
     def reads(self) -> frozenset[str]:
         """Return the attributes of findings that it looks at."""
-        return frozenset[str]().union(*(part.reads() for part in (*self.image, *self.findings)))
+        return frozenset[str]().union(*(part.reads() for part in self.parts))
+
+    def columns(self, situation: Situation) -> tuple[Column, ...]:
+        """Return what tells findings apart for it; asked before there are groups."""
+        return tuple(column for part in self.parts for column in part.columns(situation))
 
     def launch_fields(self) -> frozenset[str]:
         """Return the attributes of the launch that it looks at."""
-        return frozenset[str]().union(*(part.launch_fields() for part in (*self.image, *self.findings)))
+        return frozenset[str]().union(*(part.launch_fields() for part in self.parts))
 
     def clocks(self, situation: Situation) -> tuple[datetime, ...]:
         """Return the instants at which its answer can change."""
-        return tuple(at for part in (*self.image, *self.findings) for at in part.clocks(situation))
+        return tuple(at for part in self.parts for at in part.clocks(situation))
+
+    def _asked(self, situation: Situation) -> tuple[Group, ...]:
+        """Return the groups to ask about: none where no condition is about findings."""
+        return situation.groups if self.findings else ()
+
+    def _witnesses(self, situation: Situation) -> tuple[Group, ...]:
+        """Return the findings that conditions about the image speak of, each once."""
+        found = {id(group): group for part in self.parts for group in part.witnesses(situation)}
+        return tuple(found.values())
 
     def _test(self, group: Group, situation: Situation) -> Truth:
         truth = Truth.TRUE
@@ -80,11 +100,10 @@ class When(msgspec.Struct, frozen=True):
 
 def parse_when(node: Node) -> When:
     """Return the conditions that `node` states; an empty one is an error: it would match everything."""
-    fields = node.mapping(keys=VOCABULARY)
-    if not fields:
+    if not node.mapping():
         raise node.error("the rule is empty: it needs at least one condition")
-    parts = tuple(VOCABULARY[key].parse(value, VOCABULARY) for key, value in sorted(fields.items()))
+    parts = read_parts(node, VOCABULARY)
     return When(
-        image=tuple(part for part in parts if not part.of_findings),
-        findings=tuple(part for part in parts if part.of_findings),
+        image=tuple(part for part in parts if not part.per_finding),
+        findings=tuple(part for part in parts if part.per_finding),
     )
