@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable
 from enum import Enum
 from functools import cached_property, partial
 from operator import attrgetter
@@ -18,6 +17,7 @@ from sifgate.model.verdict import FailureCause, ScanState, UnscannableCause
 from sifgate.model.vex import VexStatement
 from sifgate.policy.conditions.when import When
 from sifgate.policy.exceptions.document import PolicyException
+from sifgate.policy.exceptions.match import Active
 from sifgate.policy.grace import Grace
 from sifgate.policy.points import Point, point_of
 from sifgate.policy.schedule import Schedule
@@ -33,6 +33,8 @@ from sifgate.policy.settings import (
     VexSettings,
 )
 from sifgate.policy.trust import TrustedStore
+from sifgate.vex.match import Statements
+from sifgate.vex.match import launch_fields as vex_launch_fields
 
 SCHEMA = "sifgate.policy/v1"
 
@@ -191,13 +193,15 @@ class Policy(msgspec.Struct, frozen=True, dict=True):
             return attrgetter(*names)
         return lambda launch: tuple(attrgetter(name)(launch) for name in names)
 
-    def promotions(self, now: datetime) -> Iterable[datetime]:
-        """Return the next instant after `now` at which each rule asks for more, in any scope."""
-        for rule in self.rules:
-            for stance in self.stances():
-                step = rule.action_in(stance).ahead(now)
-                if step is not None:
-                    yield step.instant
+    @cached_property
+    def active_exceptions(self) -> Active:
+        """Return the exceptions, indexed."""
+        return Active(self.exceptions)
+
+    @cached_property
+    def statements(self) -> Statements:
+        """Return the VEX statements of trusted authors, indexed."""
+        return Statements(self.vex, self.vex_settings.trusted_authors)
 
     def stances(self) -> tuple[Stance, ...]:
         """Return what holds outside all scopes, and inside each."""
@@ -234,8 +238,7 @@ def _launch_fields(policy: Policy) -> frozenset[str]:
     fields = fields.union(*(scope.match.launch_fields() for scope in policy.scopes))
     fields = fields.union(*(store.match.launch_fields() for store in policy.trust))
     fields = fields.union(*(exception.launch_fields() for exception in policy.exceptions))
-    if any(product.startswith("sha256:") for statement in policy.vex for product in statement.products):
-        fields |= {"image.digest"}
+    fields |= vex_launch_fields(policy.vex, policy.vex_settings.trusted_authors)
     if any(stance.content_injected is not Action.ALLOW for stance in policy.stances()):
         fields |= {"content_injected"}
     if any(stance.enforcement_points for stance in policy.stances()):

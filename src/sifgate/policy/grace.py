@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from enum import Enum, IntEnum
+from functools import partial
 
 import msgspec
 
-from sifgate.policy.schedule import midnight
-
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_DAY_LENGTH = 10
+from sifgate.policy.conditions.clock import END, border, day_of
+from sifgate.policy.conditions.column import Column
+from sifgate.policy.conditions.family import Group, Situation
 
 
 class Clock(str, Enum):
@@ -29,7 +28,7 @@ class Phase(IntEnum):
     """Where a finding is in a grace period."""
 
     OVER = 0
-    """The period is over: the finding counts."""
+    """The finding counts."""
     UNKNOWN = 1
     """The date is not known: the rule's `on_unknown` decides."""
     RUNNING = 2
@@ -45,20 +44,28 @@ class Grace(msgspec.Struct, frozen=True):
     def ends(self, text: str) -> datetime | None:
         """Return when the period of a finding with this date is over (00:00 UTC); None where it is no date."""
         day = day_of(text)
-        if day is None:
-            return None
-        try:
-            return midnight(day + timedelta(days=self.days))
-        except OverflowError:
-            return None
+        end = END if day is None else border(day, self.days)
+        return None if end == END else end
 
+    def phase(self, text: str, now: datetime) -> Phase:
+        """Return where a finding with this date is."""
+        end = self.ends(text)
+        if end is None:
+            return Phase.UNKNOWN
+        return Phase.OVER if now >= end else Phase.RUNNING
 
-def day_of(text: str) -> date | None:
-    """Return the day of an ISO date or time; None for anything else."""
-    head = text[:_DAY_LENGTH]
-    if not _DAY.fullmatch(head):
-        return None
-    try:
-        return date.fromisoformat(head)
-    except ValueError:
-        return None
+    def column(self, now: datetime) -> Column:
+        """Return what tells findings apart for the period: the phase, so that thousands of dates make three groups."""
+        return Column((self.after.value,), partial(self.phase, now=now))
+
+    def split(self, situation: Situation) -> dict[Phase, tuple[Group, ...]]:
+        """Return the groups of a situation by phase; they are grouped by `column`, among others."""
+        phases: dict[Phase, list[Group]] = {phase: [] for phase in Phase}
+        for group in situation.groups:
+            phases[self.phase(getattr(group.sample, self.after.value), situation.now)].append(group)
+        return {phase: tuple(groups) for phase, groups in phases.items()}
+
+    def clocks(self, situation: Situation) -> tuple[datetime, ...]:
+        """Return the instants at which the period of any finding ends."""
+        ends = map(self.ends, situation.values(self.after.value))
+        return tuple(end for end in ends if end is not None)

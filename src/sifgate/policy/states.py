@@ -6,6 +6,10 @@ from __future__ import annotations
 from sifgate.model.decision import Action, Reason
 from sifgate.model.verdict import FailureCause, ScanState, Standing, UnscannableCause
 from sifgate.policy.document import Stance
+from sifgate.policy.settings import FailOpenBudget
+
+BUDGET = "fail_open_budget"
+"""The alarm of a launch that met a failure after the budget was used up."""
 
 STATE_SENTENCES: dict[ScanState, str] = {
     ScanState.PENDING: "the image is still being scanned",
@@ -37,27 +41,38 @@ CAUSE_SENTENCES: dict[FailureCause, str] = {
 }
 
 
-def standing_reasons(stance: Stance, standing: Standing) -> list[Reason]:
-    """Return what the standing itself asks for: nothing for a `known` verdict."""
-    reasons = []
-    if standing.cause is not None:
-        action = stance.failure[standing.cause]
-        reasons.append(_reason(f"cause:{standing.cause.value}", action, CAUSE_SENTENCES[standing.cause]))
-    state = _state(standing)
+def cause_reasons(stance: Stance, standing: Standing, spent: FailOpenBudget | None) -> list[Reason]:
+    """Return what a failure asks for; at least what the budget says where that is `spent`."""
+    if standing.cause is None:
+        return []
+    action = stance.failure[standing.cause]
+    message = CAUSE_SENTENCES[standing.cause]
+    if spent is not None:
+        action = max(action, spent.then)
+        message += ", and this hour's budget of launches without a judgement is spent"
+    return [_reason(f"cause:{standing.cause.value}", action, message)]
+
+
+def state_reasons(stance: Stance, standing: Standing) -> list[Reason]:
+    """Return what the state asks for: nothing for a `known` verdict."""
+    state = effective_state(standing)
     if state is ScanState.UNSCANNABLE:
-        reasons.append(_unscannable(stance, standing.unscannable))
-    elif state is not None:
-        reasons.append(_reason(f"state:{state.value}", stance.scan_states[state], STATE_SENTENCES[state]))
-    return reasons
+        return [_unscannable(stance, standing.unscannable)]
+    if state in (None, ScanState.KNOWN):
+        return []
+    return [_reason(f"state:{state.value}", stance.scan_states[state], STATE_SENTENCES[state])]
 
 
-def _state(standing: Standing) -> ScanState | None:
-    """Return the state that speaks; a standing that says nothing is a failure to know, never clean."""
+def effective_state(standing: Standing) -> ScanState | None:
+    """Return the state that holds: `known` only with a verdict, None where a failure stands in its place.
+
+    A standing that says nothing is a failure to know, never clean.
+    """
     state = standing.state
     if state in (None, ScanState.KNOWN) and standing.verdict is not None:
         state = standing.verdict.state
     if state is ScanState.KNOWN and standing.verdict is not None:
-        return None
+        return ScanState.KNOWN
     if state is ScanState.KNOWN or (state is None and standing.cause is None):
         return ScanState.FAILED
     return state
