@@ -18,6 +18,8 @@ from sifgate.model.finding import Finding
 from sifgate.model.image import OsRelease
 
 MAX_PURL = 1000
+PACKAGE_FACTS = attrgetter("manager", "package", "version", "source", "arch")
+"""What the package URL of a finding is made of, beside the image's distribution."""
 
 _TYPES = {
     "dpkg": "deb",
@@ -44,7 +46,6 @@ _LOWER = frozenset({"deb", "apk", "golang", "github", "bitbucket"})
 _TYPE = re.compile(r"[a-z][a-z0-9.+-]*", re.ASCII)
 _KEY = re.compile(r"[a-z][a-z0-9._-]*", re.ASCII)
 _EPOCH = re.compile(r"([0-9]{1,9}):(.+)", re.ASCII)
-_FACTS = attrgetter("manager", "package", "version", "source", "arch")
 _SEPARATORS = re.compile(r"[-_.]+")
 
 
@@ -111,7 +112,7 @@ def purl_of(finding: Finding, os_release: OsRelease) -> str:
 
 def package_of(finding: Finding, os_release: OsRelease) -> Purl:
     """Return the parts of `purl_of`."""
-    return _package(_FACTS(finding), os_release)
+    return _package(PACKAGE_FACTS(finding), os_release)
 
 
 @lru_cache(maxsize=16384)

@@ -7,7 +7,7 @@ first, which are few; then every finding costs one look-up by its names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 
 from sifgate.model.finding import Finding
@@ -29,6 +29,8 @@ class _Named:
         self.begins, self.ends = exception.begins, exception.ends
         self.names = frozenset[str]().union(*map(spellings, exception.vulnerabilities))
         self.scoped = bool(exception.scope.launch_fields())
+        self.until_fix = exception.until == FIX_AVAILABLE
+        self.package = exception.package
 
     def in_force(self, launch: LaunchEvent, now: datetime) -> bool:
         """Return whether date and scope fit."""
@@ -60,13 +62,18 @@ class Active:
         if not holding:
             return list(findings), []
         chosen = _Chosen(holding, Situation(verdict, launch, now, ()))
+        names, unnamed = chosen.by_name, bool(chosen.of_packages)
+        strangers = names.keys().isdisjoint
         counted: list[Finding] = []
         excepted: Excepted = []
-        for finding in findings:
-            if chosen.touches(finding) and (exception := chosen.of(finding)) is not None:
-                excepted.append((finding, exception))
-            else:
-                counted.append(finding)
+        for finding in findings:  # 5,000 of them: most are told apart here, without a call
+            aliases = finding.aliases
+            if finding.vulnerability in names or unnamed or (aliases and not strangers(aliases)):
+                exception = chosen.of(finding)
+                if exception is not None:
+                    excepted.append((finding, exception))
+                    continue
+            counted.append(finding)
         return counted, excepted
 
 
@@ -75,37 +82,31 @@ class _Chosen:
 
     def __init__(self, holding: list[_Named], situation: Situation) -> None:
         self._situation = situation
-        self._by_name: dict[str, list[_Named]] = {}
+        self.by_name: dict[str, list[_Named]] = {}
         for each in holding:
             for name in each.names:
-                self._by_name.setdefault(name, []).append(each)
-        self._of_packages = [each for each in holding if not each.names]
+                self.by_name.setdefault(name, []).append(each)
+        self.of_packages = [each for each in holding if not each.names]
         self._rank = {id(each): place for place, each in enumerate(holding)}
 
-    def touches(self, finding: Finding) -> bool:
-        """Return whether it is worth to look closer."""
-        if finding.vulnerability in self._by_name or self._of_packages:
-            return True
-        return bool(finding.aliases) and not self._by_name.keys().isdisjoint(finding.aliases)
-
     def of(self, finding: Finding) -> PolicyException | None:
-        """Return the first exception that holds."""
-        candidates = sorted(self._candidates(finding), key=lambda each: self._rank[id(each)])
-        return next((each.exception for each in candidates if self._holds(each, finding)), None)
-
-    def _candidates(self, finding: Finding) -> Iterator[_Named]:
-        yield from self._of_packages
-        for name in (finding.vulnerability, *finding.aliases):
-            yield from self._by_name.get(name, ())
+        """Return the first exception that holds, in their order."""
+        candidates = self.by_name.get(finding.vulnerability, [])
+        if finding.aliases or self.of_packages:
+            more = (each for name in finding.aliases for each in self.by_name.get(name, ()))
+            every = {id(each): each for each in (*candidates, *more, *self.of_packages)}
+            candidates = sorted(every.values(), key=lambda each: self._rank[id(each)])
+        for each in candidates:
+            if self._holds(each, finding):
+                return each.exception
+        return None
 
     def _holds(self, each: _Named, finding: Finding) -> bool:
-        exception = each.exception
-        if exception.until == FIX_AVAILABLE and finding.fixable:
+        if each.until_fix and finding.fixable:
             return False
         if each.names and not speaks_of(each.names, finding):
             return False
-        package = exception.package
-        return package is None or package.test(finding, self._situation) is Truth.TRUE
+        return each.package is None or each.package.test(finding, self._situation) is Truth.TRUE
 
 
 def clocks(exceptions: Iterable[PolicyException], now: datetime) -> tuple[datetime, ...]:
