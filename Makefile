@@ -9,7 +9,7 @@ PYTHON  ?= python3
 T       ?= tests
 PYTEST  ?=
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test bench plugin package lint format lock cache clean
+.PHONY: help venv demo test fuzz bench plugin package lint format lock cache clean
 
 help:  ## print this menu
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: venv  ## run all tests with coverage; T=tests/unit/policy for some, PYTEST
 	@if [ "$(T)" = tests ]; then $(BIN)/python -m testbed suites -- $(PYTEST); \
 	else $(BIN)/coverage run -m pytest $(PYTEST) $(T); fi; status=$$?; \
 	$(BIN)/coverage combine --quiet; $(BIN)/coverage report --skip-covered --sort=cover; exit $$status
+
+fuzz: venv  ## a hundred thousand damaged policies: each loads, or is refused with a place
+	@SIFGATE_FUZZ=100000 $(BIN)/python -m pytest -q tests/unit/policy/test_load_fuzz.py
 
 bench: venv  ## measure, print a table, write bench/results/*.json
 	@$(BIN)/python -m bench
