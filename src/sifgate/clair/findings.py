@@ -6,11 +6,14 @@ Joins with feeds are not made here: `sifgate.verdict` does that, and knows nothi
 
 from __future__ import annotations
 
+from typing import Any
+
 from sifgate.clair.ecosystems import manager_of
-from sifgate.clair.enrichments import cvss_scores, severity_of_score
-from sifgate.clair.identifiers import fixed_version, name_and_aliases
+from sifgate.clair.enrichments import cvss_scores, severity_of_scores
+from sifgate.clair.identifiers import aliases_told, fixed_version, name_and_aliases
+from sifgate.clair.ratings import issued_with_fix, ratings_of
 from sifgate.clair.schema import Environment, Package, Vulnerability, VulnerabilityReport
-from sifgate.model.finding import Finding, Severity
+from sifgate.model.finding import Finding, Score, Severity
 
 _NOWHERE = Environment()
 _NO_YEAR = "0001-"
@@ -28,42 +31,52 @@ def findings_of(report: VulnerabilityReport) -> tuple[Finding, ...]:
     vulnerabilities = report.vulnerabilities or {}
     environments = report.environments or {}
     scores = cvss_scores(report.enrichments)
+    told: dict[str, dict[str, Any]] = {}
     found = []
     for package_id, identities in (report.package_vulnerabilities or {}).items():
         package = packages.get(package_id) or Package(id=package_id, name=package_id)
         places = environments.get(package_id) or [_NOWHERE]
+        where = _of_package(package, places[0])
         for identity in dict.fromkeys(identities or []):
-            vulnerability = vulnerabilities.get(identity) or Vulnerability(id=identity, name=identity)
-            found.append(_finding(package, places[0], vulnerability, scores.get(identity, -1.0)))
+            what = told.get(identity)
+            if what is None:  # one advisory concerns many packages: its texts are read once
+                vulnerability = vulnerabilities.get(identity) or Vulnerability(id=identity, name=identity)
+                what = told[identity] = _of_vulnerability(vulnerability, scores.get(identity, ()))
+            found.append(Finding(**what, **where))
     return tuple(found)
 
 
-def _finding(package: Package, place: Environment, vulnerability: Vulnerability, cvss: float) -> Finding:
-    name, aliases = name_and_aliases(vulnerability.name, vulnerability.links)
-    return Finding(
-        vulnerability=name,
-        package=package.name,
-        version=package.version,
-        severity=_severity(vulnerability, cvss),
-        aliases=aliases,
-        source=package.source.name if package.source else "",
-        arch=package.arch,
-        manager=manager_of(place.package_db),
-        fixed_version=fixed_version(vulnerability.fixed_in_version),
-        cvss=cvss,
-        published="" if vulnerability.issued.startswith(_NO_YEAR) else vulnerability.issued[:_DATE],
-        link=_link(vulnerability.links),
-        path=_path(place.package_db),
-        updater=vulnerability.updater,
-    )
+def _of_package(package: Package, place: Environment) -> dict[str, Any]:
+    return {
+        "package": package.name,
+        "version": package.version,
+        "source": package.source.name if package.source else "",
+        "arch": package.arch,
+        "manager": manager_of(place.package_db),
+        "path": _path(place.package_db),
+    }
 
 
-def _severity(vulnerability: Vulnerability, cvss: float) -> Severity:
-    """Return the distribution's own judgement; where it gives none, the band of the CVSS score.
-
-    Not the higher of both: a distribution that calls a flaw unimportant has looked at its own build.
-    """
-    return Severity.parse(vulnerability.normalized_severity) or severity_of_score(cvss)
+def _of_vulnerability(vulnerability: Vulnerability, scores: tuple[Score, ...]) -> dict[str, Any]:
+    told = aliases_told(vulnerability.aliases)
+    name, aliases = name_and_aliases(vulnerability.name, vulnerability.links, told)
+    fixed = fixed_version(vulnerability.fixed_in_version)
+    issued = "" if vulnerability.issued.startswith(_NO_YEAR) else vulnerability.issued[:_DATE]
+    nvd = severity_of_scores(scores)
+    return {
+        "vulnerability": name,
+        "aliases": aliases,
+        # Not the higher of both: a distribution that calls a flaw unimportant has looked at its own build.
+        "severity": Severity.parse(vulnerability.normalized_severity) or nvd,
+        "ratings": ratings_of(vulnerability.updater, vulnerability.normalized_severity, nvd),
+        "scores": scores,
+        "cvss": max((score.score for score in scores), default=-1.0),
+        "fixed_version": fixed,
+        "fix_available": issued if fixed and issued_with_fix(vulnerability.updater) else "",
+        "published": issued,
+        "link": _link(vulnerability.links),
+        "updater": vulnerability.updater,
+    }
 
 
 def _link(links: str) -> str:

@@ -6,12 +6,29 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_plus
 
+import msgspec
+
 _CVE = re.compile(r"\bCVE-\d{4}-\d{4,19}\b", re.IGNORECASE)
 _ADVISORY = re.compile(
     r"\b(?:GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}|PYSEC-\d{4}-\d+|GO-\d{4}-\d+|RUSTSEC-\d{4}-\d+|"
     r"(?:DSA|DLA|USN)-\d+-\d+|ALAS\d*-\d{4}-\d+|ELSA-\d{4}-\d+|RH[SBE]A-\d{4}:\d+)\b"
 )
+_LANGUAGES = ("GHSA-", "PYSEC-", "GO-")
+_OSV = "https://osv.dev/vulnerability/"
+_OSV_ALIAS = re.compile(
+    r"(?:^|\s)https://osv\.dev/vulnerability/([A-Za-z][\w.:-]{1,98}\w)[,;.]*(?=\s|$)", re.ASCII
+)
+"""How Clair's OSV updaters write an advisory's aliases among its links (claircore updater/osv); some end in a comma."""
+_NAME = re.compile(r"[A-Za-z][\w.:-]{2,99}", re.ASCII)
 _QUERY_KEYS = ("fixed", "introduced", "lastAffected")
+
+
+class _Alias(msgspec.Struct, frozen=True):
+    space: str = ""
+    name: str = ""
+
+
+_ALIASES = msgspec.json.Decoder(list[_Alias] | None)
 
 
 def cves(text: str) -> tuple[str, ...]:
@@ -19,13 +36,18 @@ def cves(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match.upper() for match in _CVE.findall(text)))
 
 
-def name_and_aliases(name: str, links: str) -> tuple[str, tuple[str, ...]]:
+def name_and_aliases(name: str, links: str, told: tuple[str, ...] = ()) -> tuple[str, tuple[str, ...]]:
     """Return the identifier that people know and the others, sorted.
 
-    A CVE in the advisory's name wins (Ubuntu: `CVE-… on Ubuntu 22.04 LTS (jammy) - low`); else the single CVE
-    that its links name; an advisory of several CVEs keeps its own name, with the CVEs as aliases.
+    A CVE in the advisory's name wins (Ubuntu: `CVE-… on Ubuntu 22.04 LTS (jammy) - low`); else the single CVE that
+    its aliases are, or where it has none, that its links name; an advisory of several CVEs keeps its own name, with the
+    CVEs as aliases. `told` are aliases that Clair tells apart from the links.
     """
-    named, linked = cves(name), cves(links)
+    same = (*told, *_OSV_ALIAS.findall(links)) if _OSV in links else told
+    named = cves(name)
+    if named and not same and not any(each in links for each in _LANGUAGES):  # a distribution's, nearly all
+        return named[0], tuple(sorted({*named} - {named[0]}))
+    linked = cves(" ".join(same) or links)
     others = _ADVISORY.findall(f"{name} {links}")
     own = others[0] if others and name.startswith(others[0]) else name.strip()
     if named:
@@ -34,15 +56,32 @@ def name_and_aliases(name: str, links: str) -> tuple[str, tuple[str, ...]]:
         chosen = linked[0]
     else:
         chosen = own
-    everything = {*named, *(linked if not named else ()), *([own] if not named else []), *_same(others, name)}
+    everything = {*named, *(() if named and not same else linked), *([] if named else [own])}
+    # aliases that are told leave nothing to guess: the other advisories that links name may be of other flaws
+    everything |= {each for each in same if not _CVE.fullmatch(each)} if same else set(_same(others, name))
     return chosen, tuple(sorted(everything - {chosen, ""}))
+
+
+def aliases_told(raw: bytes | msgspec.Raw) -> tuple[str, ...]:
+    """Return the names in a vulnerability's member `Aliases` (claircore ≥ 1.5.52); none where it has another form.
+
+    Clair writes them in two parts, `{"space": "CVE", "name": "2024-3094"}`; a space that is an address is left out.
+    """
+    if not raw:
+        return ()
+    try:
+        found = _ALIASES.decode(raw) or []
+    except msgspec.DecodeError:
+        return ()
+    whole = (each.name if "://" in each.space else f"{each.space}-{each.name}" for each in found)
+    return tuple(word for word in whole if _NAME.fullmatch(word))
 
 
 def _same(others: list[str], name: str) -> list[str]:
     """Return identifiers of the same flaw: advisories of language ecosystems speak of one flaw each."""
-    if not name.startswith(("GHSA-", "PYSEC-", "GO-", "CVE-")):
+    if not name.startswith((*_LANGUAGES, "CVE-")):
         return []
-    return [other for other in others if other.startswith(("GHSA-", "PYSEC-", "GO-"))]
+    return [other for other in others if other.startswith(_LANGUAGES)]
 
 
 def fixed_version(text: str) -> str:

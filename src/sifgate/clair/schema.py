@@ -66,6 +66,8 @@ class Vulnerability(msgspec.Struct, frozen=True):
     severity: str = ""
     normalized_severity: str = ""
     fixed_in_version: str = ""
+    aliases: msgspec.Raw = msgspec.field(name="Aliases", default=msgspec.Raw())
+    """Other names, from claircore 1.5.52 on; undecoded, since a form that changes must not cost the whole report."""
 
 
 class IndexReport(msgspec.Struct, frozen=True):

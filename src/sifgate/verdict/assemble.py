@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 import msgspec
 
+from sifgate.model.clocks import Clocks
 from sifgate.model.finding import Finding
 from sifgate.model.image import CoverageFacts
 from sifgate.model.verdict import Coverage, EndOfLife, Generation, ScanState, Verdict
+from sifgate.verdict.joins import Feeds, Joins
+from sifgate.verdict.merge import one_each
+
+_DATE = len("2026-01-02")
+_NO_CLOCKS = Clocks()
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -23,23 +27,17 @@ class Scan(msgspec.Struct, frozen=True):
     index_state: str = ""
 
 
-class Feeds(msgspec.Struct, frozen=True):
-    """What is joined to a scan."""
-
-    kev: Mapping[str, str] = {}
-    """ISO date of listing by CVE."""
-    support: Mapping[tuple[str, str], EndOfLife] = {}
-    """Support dates by (os-release ID, VERSION_ID)."""
-
-
-def assemble(scan: Scan, feeds: Feeds, generation: Generation, now: str) -> Verdict:
-    """Return the verdict of a scan that ended; `now` is its ISO time."""
+def assemble(
+    scan: Scan, feeds: Feeds, generation: Generation, now: str, clocks: Clocks = _NO_CLOCKS
+) -> Verdict:
+    """Return the verdict of a scan that ended; `now` is its ISO time, `clocks` are the dates kept for it."""
     state, detail = _state(scan)
     system = scan.facts.os_release
+    join = Joins(feeds, clocks, system, now[:_DATE]).of
     return Verdict(
         fingerprint=scan.fingerprint,
         state=state,
-        findings=_sorted(_with_kev(finding, feeds.kev) for finding in scan.findings),
+        findings=tuple(map(join, one_each(scan.findings))),
         coverage=scan.coverage,
         os_release=system,
         end_of_life=feeds.support.get((system.id, system.version_id), EndOfLife()),
@@ -69,39 +67,3 @@ def _state(scan: Scan) -> tuple[ScanState, str]:
         omitted = [f"left out: {entry}" for entry in facts.omitted]
         return ScanState.PARTIAL, "; ".join([*coverage.notes, *omitted])
     return ScanState.KNOWN, ""
-
-
-def _with_kev(finding: Finding, kev: Mapping[str, str]) -> Finding:
-    dates = [kev[name] for name in (finding.vulnerability, *finding.aliases) if name in kev]
-    if not dates:
-        return finding
-    return msgspec.structs.replace(finding, kev=True, kev_added=min(dates))
-
-
-def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return one finding for each (package, vulnerability) pair, in the order that makes equal facts equal bytes."""
-    pairs: dict[tuple[str, ...], Finding] = {}
-    for finding in findings:
-        key = (finding.vulnerability, finding.package, finding.version, finding.arch, finding.path)
-        other = pairs.get(key)
-        pairs[key] = finding if other is None else _merged(finding, other)
-    return tuple(pairs[key] for key in sorted(pairs))
-
-
-def _merged(one: Finding, two: Finding) -> Finding:
-    """Return the graver of two advisories on one pair, with what only the other knows."""
-    first, second = sorted((one, two), key=_rank)
-    return msgspec.structs.replace(
-        first,
-        aliases=tuple(sorted({*first.aliases, *second.aliases})),
-        fixed_version=first.fixed_version or second.fixed_version,
-        cvss=max(first.cvss, second.cvss),
-        published=first.published or second.published,
-        link=first.link or second.link,
-        kev=first.kev or second.kev,
-        kev_added=first.kev_added or second.kev_added,
-    )
-
-
-def _rank(finding: Finding) -> tuple[int, bool, str, str]:
-    return (-finding.severity, not finding.fixable, finding.updater, finding.fixed_version)

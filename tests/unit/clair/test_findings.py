@@ -6,11 +6,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from tests.fakes.clair import debian_report
 
 from sifgate.clair import schema
 from sifgate.clair.findings import findings_of
-from sifgate.model.finding import Finding, Severity
+from sifgate.model.finding import Finding, Rating, Score, Severity
 
 
 def report(**changes: Any) -> schema.VulnerabilityReport:
@@ -26,6 +27,7 @@ def test_one_pair_becomes_one_finding() -> None:
             package="git",
             version="1:2.30.2-1",
             severity=Severity.HIGH,
+            ratings=(Rating("distro", Severity.HIGH),),
             source="git",
             arch="amd64",
             manager="dpkg",
@@ -84,3 +86,62 @@ def test_null_members_are_empty_ones() -> None:
         ("packages", "distributions", "repository", "environments", "vulnerabilities"), None
     )
     assert findings_of(report(**empty, package_vulnerabilities=None, enrichments=None)) == ()
+
+
+KEY = "message; enricher=clair.cvss schema=none"
+
+
+def told(updater: str, word: str, **members: Any) -> Finding:
+    """Return the finding of an advisory that one updater brought, with a score of NVD's of 9.8."""
+    vulnerability = {
+        **debian_report()["vulnerabilities"]["77"],
+        "updater": updater,
+        "normalized_severity": word,
+        **members,
+    }
+    scores = {KEY: [{"77": [{"version": "3.1", "baseScore": 9.8}]}]}
+    (found,) = findings_of(report(enrichments=scores, vulnerabilities={"77": vulnerability}))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("updater", "word", "ratings"),
+    [
+        ("debian/updater", "Low", (Rating("distro", Severity.LOW), Rating("nvd", Severity.CRITICAL))),
+        ("rhel-vex", "Medium", (Rating("distro", Severity.MEDIUM), Rating("nvd", Severity.CRITICAL))),
+        ("osv/pypi", "High", (Rating("ghsa", Severity.HIGH), Rating("nvd", Severity.CRITICAL))),
+        ("debian/updater", "Unknown", (Rating("nvd", Severity.CRITICAL),)),
+        ("osv/go", "", (Rating("nvd", Severity.CRITICAL),)),
+    ],
+)
+def test_each_source_says_its_own(updater: str, word: str, ratings: tuple[Rating, ...]) -> None:
+    """A distribution's word, OSV's and NVD's band stand beside each other; `Unknown` is no word."""
+    found = told(updater, word)
+    assert (found.ratings, found.scores) == (ratings, (Score("3.1", 9.8),))
+    assert found.severity is (Severity.parse(word) or Severity.CRITICAL)
+
+
+@pytest.mark.parametrize(
+    ("updater", "fixed", "date"),
+    [
+        ("oracle-2025-updater", "2.0-1", "2025-07-08"),
+        ("aws-AL2023-updater", "2.0-1", "2025-07-08"),
+        ("oracle-2025-updater", "", ""),
+        ("debian/updater", "2.0-1", ""),
+        ("osv/pypi", "fixed=2.0", ""),
+        ("rhel-vex", "2.0-1", ""),
+    ],
+)
+def test_only_errata_tell_since_when_there_is_a_fix(updater: str, fixed: str, date: str) -> None:
+    """Errata are issued with the fix; the date of all other advisories is that of the flaw, and is not taken for it."""
+    assert told(updater, "High", fixed_in_version=fixed).fix_available == date
+
+
+def test_one_advisory_on_many_packages_says_the_same_of_each() -> None:
+    """What is read once is told of every package."""
+    packages = {str(number): {"id": str(number), "name": f"p{number}", "version": "1"} for number in range(3)}
+    pairs = {name: ["77"] for name in packages}
+    found = findings_of(report(packages=packages, package_vulnerabilities=pairs))
+    assert [(each.package, each.vulnerability) for each in found] == [
+        (f"p{number}", "CVE-2025-48384") for number in range(3)
+    ]

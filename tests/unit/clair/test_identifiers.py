@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sifgate.clair.identifiers import cves, fixed_version, name_and_aliases
+from sifgate.clair.identifiers import aliases_told, cves, fixed_version, name_and_aliases
 
 
 @pytest.mark.parametrize(
@@ -49,6 +53,90 @@ def test_the_name_that_people_know(name: str, links: str, expected: tuple[str, t
 def test_a_debian_links_other_cves_are_no_aliases() -> None:
     """What an advisory of one CVE links to besides is not the same flaw."""
     assert name_and_aliases("CVE-2020-11111", "https://x/CVE-2020-22222") == ("CVE-2020-11111", ())
+
+
+OSV = "https://osv.dev/vulnerability/"
+
+
+def links_of(advisory: dict[str, Any]) -> str:
+    """Return the links of an advisory as claircore's OSV updater writes them: references, then aliases."""
+    references = [reference["url"] for reference in advisory.get("references", [])]
+    return " ".join([*references, *(OSV + alias for alias in advisory.get("aliases", []))])
+
+
+@pytest.mark.parametrize(
+    ("advisory", "expected"),
+    [
+        (
+            {"id": "GO-2099-0001", "aliases": ["CVE-2099-1111", "GHSA-2222-3333-4444"]},
+            ("CVE-2099-1111", ("GHSA-2222-3333-4444", "GO-2099-0001")),
+        ),
+        (
+            {"id": "PYSEC-2099-7", "aliases": ["GHSA-2222-3333-4444", "SNYK-PYTHON-X-1", "CVE-2099-1111"]},
+            ("CVE-2099-1111", ("GHSA-2222-3333-4444", "PYSEC-2099-7", "SNYK-PYTHON-X-1")),
+        ),
+        (
+            {
+                "id": "GHSA-2222-3333-4444",
+                "aliases": ["CVE-2099-1111"],
+                "references": [{"url": "https://x/CVE-2099-9999 https://x/GHSA-5555-6666-7777"}],
+            },
+            ("CVE-2099-1111", ("GHSA-2222-3333-4444",)),
+        ),
+        (
+            {"id": "GO-2099-0002", "aliases": ["CVE-2099-1111", "CVE-2099-2222"]},
+            ("GO-2099-0002", ("CVE-2099-1111", "CVE-2099-2222")),
+        ),
+        (
+            {"id": "GO-2099-0003", "aliases": ["GHSA-2222-3333-4444"]},
+            ("GO-2099-0003", ("GHSA-2222-3333-4444",)),
+        ),
+    ],
+)
+def test_aliases_of_language_advisories(
+    advisory: dict[str, Any], expected: tuple[str, tuple[str, ...]]
+) -> None:
+    """All of its aliases and none of the flaws that it only refers to."""
+    assert name_and_aliases(advisory["id"], links_of(advisory)) == expected
+
+
+@pytest.mark.parametrize("ecosystem", ["Go", "PyPI"])
+def test_aliases_of_every_real_advisory(ecosystem: str) -> None:
+    """Each of the names that OSV gives a flaw finds it: thousands of real advisories."""
+    archive = Path(__file__).parents[4] / "shared" / "data" / "osv" / ecosystem / "all.zip"
+    if not archive.exists():
+        pytest.skip(f"{archive} is not here")
+    with zipfile.ZipFile(archive) as found:
+        advisories = [json.loads(found.read(name)) for name in found.namelist()]
+    assert len(advisories) > 1000
+    for advisory in advisories:
+        chosen, aliases = name_and_aliases(advisory["id"], links_of(advisory))
+        named = {advisory["id"], *(alias.rstrip(",") for alias in advisory.get("aliases", []))}
+        if advisory.get("aliases"):
+            assert {chosen, *aliases} == named
+        else:  # then the links are all there is to read
+            assert {chosen, *aliases} >= named
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"", ()),
+        (b"null", ()),
+        (b"[]", ()),
+        (b'[{"space":"CVE","name":"2099-1111"},{"space":"GHSA","name":"2222-3333-4444"}]',
+         ("CVE-2099-1111", "GHSA-2222-3333-4444")),
+        (b'[{"space":"https://osv.dev/vulnerability/","name":"GO-2099-0001"}]', ("GO-2099-0001",)),
+        (b'[{"space":"","name":""},{"space":"a b","name":"c"}]', ()),
+        (b'["CVE-2099-1111"]', ()),
+        (b'{"CVE": 1}', ()),
+    ],
+)  # fmt: skip
+def test_aliases_that_a_newer_clair_tells(raw: bytes, expected: tuple[str, ...]) -> None:
+    """Two parts make a name; another form is no alias and no failure."""
+    assert aliases_told(raw) == expected
+    name, aliases = name_and_aliases("GO-2099-0009", "", expected)
+    assert {name, *aliases} == {"GO-2099-0009", *expected}
 
 
 @given(st.text(), st.text())
