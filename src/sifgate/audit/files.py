@@ -92,3 +92,16 @@ def tail(file: Path) -> list[bytes]:
     _, newline, block = block.partition(b"\n") if start else (b"", b"\n", block)
     whole, end, _torn = block.rpartition(b"\n")
     return [line for line in reversed(whole.split(b"\n")) if line] if newline and end else []
+
+
+def torn_end(file: Path) -> bool:
+    """Return whether a file that is not packed ends within a line; raises AuditError for one that cannot be read."""
+    if compressed(file):
+        return False
+    try:
+        with file.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - 1))
+            return stream.read(1) not in (b"\n", b"")
+    except OSError as error:
+        raise AuditError(f"{file}: cannot be read: {error}") from error
