@@ -45,6 +45,14 @@ rules:
   - {id: c, when: {package: {name: x, source: [y], manager: [dpkg, rpm]}}, on_unknown: match, action: log}
   - {id: d, when: {distro: {eol: true, within: 5d, id: [debian, ubuntu], version: "11"}}, action: log}
   - {id: e, when: {severity: " = Unknown "}, action: log}
+  - {id: f, when: {any: [{cvss: ">= 7.0"}, {cvss: {score: "< 4.0", version: ["3.x", "2.0"]}, epss: ">= 0.1"}]}, action: log}
+  - {id: g, when: {all: [{cve: CVE-2021-44228}, {not: {cve: [GHSA-jfh8-c2jp-5v3q], support_ended: true}}]}, action: log}
+  - {id: h, when: {published: {for: 30d}, fix_age: {within: 9d}, first_seen: {of: site, for: ">= 7d"}}, action: log}
+  - {id: i, when: {image_age: ">= 365d", scan_age: "> 7d", advisories_age: "< 48h", owner: [root, a]}, action: log}
+  - {id: j, when: {scan_state: [partial], coverage: {advisories: false, distribution: true, managers: dpkg}}, action: log}
+  - {id: k, when: {distro: {eol: true, support: extended}}, action: log}
+  - {id: l, when: {package: {ecosystem: [deb], purl: "pkg:deb/debian/a*", path: ["/opt/**"]}}, action: log}
+  - {id: m, when: {count: {any: [{kev: true}, {epss: "> 0.5"}], not: {fixable: false}, over: 2}}, action: log}
 scopes:
   - id: s
     match: {user: a, group: [b], account: [c], partition: d}

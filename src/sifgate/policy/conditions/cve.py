@@ -76,7 +76,7 @@ def read_vulnerability(node: Node) -> str:
     name = text.upper()
     if "*" in name or "?" in name:
         raise node.error(f"names are exact here, got {quoted(text)}")
-    if not _NAME.fullmatch(name):
+    if not text.isascii() or not _NAME.fullmatch(name):
         raise node.error(f"expected a name such as CVE-2021-44228, got {quoted(text)}")
     kind = name.partition("-")[0]
     if kind in _FORMS and not _FORMS[kind].fullmatch(name):

@@ -60,6 +60,6 @@ def read_key(node: Node) -> str:
     """Return the fingerprint of a key, upper case, without the spaces that programs print in it."""
     text = node.text(maximum=100)
     found = text.replace(" ", "").upper().removeprefix("0X")
-    if not _FINGERPRINT.fullmatch(found):
+    if not text.isascii() or not _FINGERPRINT.fullmatch(found):
         raise node.error(f"expected the 40 or 64 hex digits of a key's fingerprint, got {quoted(text)}")
     return found
