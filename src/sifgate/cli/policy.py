@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
+from sifgate.cli import policy_simulate
 from sifgate.cli.conversation import add_format, client, decode, print_json
 from sifgate.cli.install import install
 from sifgate.cli.main import ALLOWED, USAGE, describe
+from sifgate.cli.policy_files import in_force
 from sifgate.config import Places
 from sifgate.errors import ConfigError, PolicyError, SifgateError
 from sifgate.policy.document import Policy
@@ -24,6 +27,19 @@ examples:
 
 exit codes: 0 valid (and installed), 2 not valid
 """
+
+
+class Task(Protocol):
+    """What every module of a task offers."""
+
+    def add(self, tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+        """Add the task's parser."""
+
+    def run(self, arguments: argparse.Namespace, places: Places) -> int:
+        """Do it; return the exit code."""
+
+
+_TASKS: dict[str, Task] = {"simulate": policy_simulate}
 
 
 class Reloaded(msgspec.Struct, frozen=True):
@@ -62,10 +78,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     put.add_argument("file", type=Path, metavar="FILE", help="the policy to install")
     add_format(put)
+    for module in _TASKS.values():
+        module.add(tasks)
 
 
 def run(arguments: argparse.Namespace, places: Places) -> int:
-    """Validate, and install if asked to."""
+    """Do the task; return its exit code."""
+    if arguments.task in _TASKS:
+        return _TASKS[arguments.task].run(arguments, places)
     return _install(arguments, places) if arguments.task == "install" else _validate(arguments, places)
 
 
@@ -85,13 +105,6 @@ def _validate(arguments: argparse.Namespace, places: Places) -> int:
     else:
         print(f"{path}: valid: {_words(policy)}")
     return ALLOWED
-
-
-def in_force(places: Places) -> Path:
-    """Return where the policy in force is: the machine's for a user who has none of his own."""
-    own = places.etc / "policy.yaml"
-    machine = Places.of_system().etc / "policy.yaml"
-    return machine if places == Places.here() and not own.exists() else own
 
 
 def _facts(policy: Policy) -> dict[str, object]:
