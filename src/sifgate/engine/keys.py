@@ -21,7 +21,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sifgate.engine.accounts import Account, Accounts
@@ -40,7 +40,7 @@ _ROOTS = (
 
 
 def prepare(layout: Layout, accounts: Accounts, now: dt.datetime) -> None:
-    """Make what is missing: certificates, Clair's key, the agent's token, the manifest key, the mirror's password."""
+    """Make what is missing: certificates, Clair's key, the agent's token, the server's keys, the mirror's password."""
     owners = {"clair": accounts.clair, "mirror": accounts.clair, "server": accounts.server}
     for service, owner in owners.items():
         _certificate(layout, service, owner, now)
@@ -48,6 +48,7 @@ def prepare(layout: Layout, accounts: Accounts, now: dt.datetime) -> None:
     write(layout.secrets("server") / "psk", psk, accounts.server)
     _kept(layout.secrets("server") / "manifest.key", accounts.server, _is_long, secrets.token_bytes)
     _kept(layout.secrets("mirror") / "password", accounts.clair, _is_long, _random_text)
+    _kept(layout.secrets("server") / "heads.key", accounts.server, _is_ed25519, _new_ed25519)
     token = _kept(layout.secrets("agent") / "token", accounts.agent, _is_long, _random_text)
     line = f"local admin {hashlib.sha256(token.strip()).hexdigest()}\n".encode()
     write(layout.secrets("server") / "tokens", line, accounts.server)
@@ -93,6 +94,21 @@ def _kept(file: Path, owner: Account, good: Callable[[bytes], bool], make: Calla
 
 def _is_long(content: bytes) -> bool:
     return len(content.strip()) >= _SECRET_BYTES // 2
+
+
+def _is_ed25519(content: bytes) -> bool:
+    try:
+        return isinstance(
+            serialization.load_pem_private_key(content, password=None), ed25519.Ed25519PrivateKey
+        )
+    except (ValueError, TypeError):
+        return False
+
+
+def _new_ed25519(_count: int) -> bytes:
+    return ed25519.Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _is_base64(content: bytes) -> bool:

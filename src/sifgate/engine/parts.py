@@ -129,6 +129,7 @@ def _server(engine: Engine, ports: dict[str, int]) -> Part:
         "--clair-ca", _clair_trust(engine), *version,
         "--tls-cert", certificate, "--tls-key", keys.key_file(layout, "server"),
         "--tokens-file", secrets / "tokens", "--manifest-key-file", secrets / "manifest.key",
+        "--heads-key-file", secrets / "heads.key",
         "--state", layout.server, "--feeds", layout.feeds,
     )  # fmt: skip
     return Part(

@@ -68,7 +68,10 @@ class Access:
         self._holders = holders
 
     def needs(self, *roles: Role) -> Callable[[Request], Awaitable[None]]:
-        """Return a check that passes for these roles and `admin`; 401 without a known token, 403 with another role."""
+        """Return a check that passes for these roles and `admin`; 401 without a known token, 403 with another role.
+
+        Who asked is `request.state.holder` from then on.
+        """
         allowed = {*roles, Role.ADMIN}
 
         async def check(request: Request) -> None:  # a plain function would be sent to a thread
@@ -77,6 +80,7 @@ class Access:
                 raise Refused(401, "unauthorized", "no token, or one that is not known here")
             if holder.role not in allowed:
                 raise Refused(403, "forbidden", f"a token of role {holder.role.value} may not do this")
+            request.state.holder = holder
 
         return check
 

@@ -12,7 +12,17 @@ from starlette.responses import Response
 
 from sifgate.errors import ClairUnavailable, StoreError
 from sifgate.server import refusal
-from sifgate.server.api import handout, launches, layers, status, steps, verdicts
+from sifgate.server.api import (
+    export,
+    handout,
+    heads,
+    launches,
+    layers,
+    policies,
+    status,
+    steps,
+    verdicts,
+)
 from sifgate.server.refusal import Refused
 from sifgate.server.requests import RequestCounter
 from sifgate.server.services import Services
@@ -25,7 +35,7 @@ def application(services: Services) -> FastAPI:
     app = FastAPI(
         title="sifgate", openapi_url=None
     )  # no pages that nobody needs: docs/protocol.md is the reference
-    for part in (verdicts, layers, steps, launches, status, handout):
+    for part in (verdicts, layers, steps, export, launches, policies, heads, status, handout):
         app.include_router(part.router(services))
     app.add_middleware(RequestCounter, counts=services.requests)
     app.add_exception_handler(Refused, _refused)

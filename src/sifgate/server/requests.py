@@ -7,7 +7,7 @@ from collections import Counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_KNOWN = frozenset({"verdicts", "layers", "steps", "launches", "status", "handout"})
+_KNOWN = frozenset({"verdicts", "layers", "steps", "launches", "heads", "policies", "status", "handout"})
 
 
 class RequestCounter:

@@ -12,8 +12,10 @@ from sifgate.server.access import Access
 from sifgate.server.advisories import AdvisoryWatch
 from sifgate.server.handout import Handout
 from sifgate.server.intake import Intake
+from sifgate.server.signing import Signer
 from sifgate.server.waiting import Bells
 from sifgate.store.database import Database
+from sifgate.store.launches import Launches
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -26,6 +28,8 @@ class Services(msgspec.Struct, frozen=True):
     bells: Bells
     watch: AdvisoryWatch
     clair: Address
+    launches: Launches
+    signer: Signer
     clair_version: str = ""
     requests: Counter[str] = msgspec.field(default_factory=Counter)
     """Requests since the start, by kind."""

@@ -27,8 +27,12 @@ class Settings(msgspec.Struct, frozen=True):
     tls_key: Path
     tokens_file: Path
     manifest_key_file: Path
+    heads_key_file: Path
+    """Ed25519 key that heads are countersigned with; made at the first start where it is missing."""
     state: Path
     feeds: Path | None
+    package_support: Path | None
+    """Directory of Debian's tables of packages whose support ended early; None: looked for in `feeds`."""
     layer_url: str
     """Under which Clair reaches this server; empty: where it listens."""
     workers: int
@@ -57,8 +61,10 @@ def parse(arguments: list[str]) -> Settings:
         tls_key=given.tls_key,
         tokens_file=given.tokens_file,
         manifest_key_file=given.manifest_key_file,
+        heads_key_file=given.heads_key_file or given.state / "heads.key",
         state=given.state,
         feeds=given.feeds,
+        package_support=given.package_support,
         layer_url=given.layer_url,
         workers=max(given.workers, 1),
         poll_seconds=given.poll,
@@ -89,13 +95,30 @@ def _parser() -> argparse.ArgumentParser:
         help="secret bytes, the same at all servers",
     )
     add(
+        "--heads-key-file",
+        type=Path,
+        metavar="F",
+        help="Ed25519 key in PEM, the same at all servers; made if missing (default: heads.key in --state)",
+    )
+    add(
         "--state",
         required=True,
         type=Path,
         metavar="DIR",
         help="large layers until they are indexed; uploads",
     )
-    add("--feeds", type=Path, metavar="DIR", help="kev.json, debian.csv, ubuntu.csv, each plain or .gz")
+    add(
+        "--feeds",
+        type=Path,
+        metavar="DIR",
+        help="kev.json, epss.csv, debian.csv, ubuntu.csv, each plain or .gz",
+    )
+    add(
+        "--package-support",
+        type=Path,
+        metavar="DIR",
+        help="Debian's tables of packages whose support ended early, e.g. /usr/share/debian-security-support",
+    )
     add(
         "--layer-url",
         default="",

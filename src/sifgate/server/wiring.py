@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
+from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
@@ -18,15 +19,18 @@ from sifgate.clair.retry import Patience
 from sifgate.errors import ConfigError, StoreError
 from sifgate.server.access import Access, read_tokens
 from sifgate.server.advisories import AdvisoryWatch
+from sifgate.server.feedfiles import FeedPlaces
 from sifgate.server.handout import Handout
 from sifgate.server.intake import Intake
 from sifgate.server.scanner import Scanner
 from sifgate.server.services import Services
 from sifgate.server.settings import Settings
+from sifgate.server.signing import Signer, load_signer
 from sifgate.server.waiting import Bells, listen
 from sifgate.server.workers import MOST_DEATHS, REST_SECONDS, Workers
-from sifgate.store import scans, schema, steps
+from sifgate.store import heads, scans, schema, steps
 from sifgate.store.database import Database
+from sifgate.store.launches import Launches
 from sifgate.store.layers import Layers
 
 _LOG = structlog.get_logger(__name__)
@@ -68,9 +72,12 @@ def wire(settings: Settings, base_url: str) -> Server:
     database = _database(settings)
     layers = Layers(database, settings.state / "layers")
     layers.prepare()
+    launches = Launches(database)
+    launches.prepare(datetime.now(timezone.utc))
     handout = Handout(settings.layer_url or base_url)
     scanner = Scanner(clair, layers, handout, manifest_key=manifest_key, clair_version=settings.clair_version)
-    watch = AdvisoryWatch(clair, settings.feeds, lambda: _clair_is_back(database))
+    places = FeedPlaces(feeds=settings.feeds, packages=settings.package_support)
+    watch = AdvisoryWatch(clair, places, lambda: _clair_is_back(database))
     workers = Workers(database, scanner, watch, number=settings.workers)
     bells = Bells()
     intake = Intake(
@@ -90,6 +97,8 @@ def wire(settings: Settings, base_url: str) -> Server:
         watch=watch,
         clair=address,
         clair_version=settings.clair_version,
+        launches=launches,
+        signer=_signer(settings.heads_key_file, database),
     )
     threads = (
         threading.Thread(
@@ -119,6 +128,13 @@ def _secrets(settings: Settings) -> tuple[Address, bytes, Access]:
         certificates=str(settings.clair_ca or ""),
     )
     return address, _manifest_key(settings.manifest_key_file), Access(read_tokens(settings.tokens_file))
+
+
+def _signer(path: Path, database: Database) -> Signer:
+    """Return who countersigns heads; his public key is noted, so that what he signed can be checked for good."""
+    signer = load_signer(path)
+    heads.note_key(database, signer.key, signer.public)
+    return signer
 
 
 def _manifest_key(path: Path) -> bytes:

@@ -57,6 +57,15 @@ class Database:
         except (psycopg.Error, PoolTimeout) as error:
             raise StoreError(f"PostgreSQL: {error}") from error
 
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """Give a connection of its own, outside the pool, for what takes long; raises StoreError."""
+        try:
+            with psycopg.connect(self._dsn, application_name="sifgate export") as connection:
+                yield connection
+        except psycopg.Error as error:
+            raise StoreError(f"PostgreSQL: {error}") from error
+
     def listener(self) -> Connection:
         """Return a connection of its own that hears of scans that changed; raises StoreError."""
         try:

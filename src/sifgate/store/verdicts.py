@@ -30,6 +30,15 @@ def read(database: Database, fingerprint: str) -> StoredVerdict | None:
     return StoredVerdict(digest=row[0], generation=row[1], body=row[2]) if row else None
 
 
+def by_digest(database: Database, digest: str) -> StoredVerdict | None:
+    """Return the verdict with this digest, however old; None if there is none."""
+    with database.transaction() as connection:
+        row = connection.execute(
+            "SELECT digest, generation, body FROM verdicts WHERE digest = %s", (digest,)
+        ).fetchone()
+    return StoredVerdict(digest=row[0], generation=row[1], body=row[2]) if row else None
+
+
 def keep(
     connection: Connection,
     *,

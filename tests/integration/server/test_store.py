@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +26,12 @@ from sifgate.store.layers import Layer, Layers
 from sifgate.verdict import digest
 
 pytestmark = pytest.mark.engine
-TABLES = {"alembic_version", "latest_verdicts", "launches", "layers", "scans", "steps", "verdicts"}
+PARTS = re.compile(r"launch(es|_bodies)_(default|\d{4}_\d{2})")
+TABLES = {
+    "alembic_version", "fix_sightings", "head_keys", "heads", "image_sightings", "latest_verdicts", "launch_bodies",
+    "launch_grounds", "launch_images", "launches", "layers", "policies", "refused_heads", "scans", "site_sightings",
+    "steps", "verdicts",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -83,7 +89,7 @@ def test_four_servers_upgrade_an_empty_database_at_once(dsn: str) -> None:
         rows = connection.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
         ).fetchall()
-    assert {row[0] for row in rows} == TABLES
+    assert {row[0] for row in rows if not PARTS.fullmatch(row[0])} == TABLES
 
 
 def test_a_database_of_a_newer_version_is_refused(dsn: str) -> None:

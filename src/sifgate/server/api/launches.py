@@ -3,31 +3,43 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sifgate.audit.record import AuditRecord
-from sifgate.clair.identifiers import cves
-from sifgate.server import body, refusal
+from sifgate.server import body, records, refusal
 from sifgate.server.access import Role
 from sifgate.server.refusal import Refused
 from sifgate.server.services import Services
-from sifgate.store import launches
+from sifgate.store import launch_search
+from sifgate.store.launch_search import BEGIN, END, Cursor
 
 LARGEST = 16 << 20
-_LONGEST_ID = 64
-_BIGGEST = 1 << 62
+_TEXTS = ("user", "account", "node", "door", "action", "outcome", "image", "rule", "fingerprint")
 
 
-class Batch(msgspec.Struct, frozen=True):
-    """Some records of one node."""
+class Filters(msgspec.Struct, frozen=True):
+    """The parameters of a search as they were written."""
 
-    records: list[msgspec.Raw]
+    user: str = ""
+    job: int = 0
+    account: str = ""
+    image: str = ""
+    cve: str = ""
+    rule: str = ""
+    outcome: str = ""
+    action: str = ""
+    door: str = ""
+    node: str = ""
+    fingerprint: str = ""
+    since: str = ""
+    until: str = ""
+    limit: int = 100
+    cursor: str = ""
 
 
 def router(services: Services) -> APIRouter:
@@ -36,65 +48,57 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("/v1/launches", dependencies=[Depends(services.access.needs(Role.NODE))])
     async def store(request: Request) -> Response:
-        batch = _decoded(await body.whole(request, largest=LARGEST))
-        stored = await run_in_threadpool(launches.store, services.database, batch)
+        batch = records.batch(await body.whole(request, largest=LARGEST))
+        stored = await run_in_threadpool(services.launches.store, batch)
         return refusal.json(200, {"stored": stored})
 
     @routes.get("/v1/launches", dependencies=[Depends(services.access.needs(Role.VIEWER))])
-    async def find(
-        user: str = "", job: int = 0, cve: str = "", since: str = "", limit: int = 100
-    ) -> Response:
-        query = launches.Query(
-            user=_text(user), job=job, cve=_text(cve).upper(), since=_time(since), limit=limit
-        )
-        if limit < 1 or not 0 <= job < _BIGGEST:
-            raise Refused(400, "bad_request", "job and limit must be positive")
-        records = await run_in_threadpool(launches.find, services.database, query)
-        return refusal.json(200, {"records": [msgspec.Raw(record) for record in records]})
+    async def find(given: Annotated[Filters, Depends(_filters)]) -> Response:
+        page = await run_in_threadpool(launch_search.find, services.database, _query(given))
+        found = {"records": [msgspec.Raw(record) for record in page.bodies]}
+        return refusal.json(200, {**found, "cursor": page.cursor.text() if page.cursor else ""})
 
     return routes
 
 
-def _decoded(content: bytes) -> list[launches.Launch]:
-    """Return the records; one that is not an audit record refuses the batch, for then the node's spool is damaged."""
-    try:
-        batch = msgspec.json.decode(content, type=Batch)
-        return [_launch(bytes(raw), msgspec.json.decode(raw, type=AuditRecord)) for raw in batch.records]
-    except msgspec.DecodeError as error:
-        raise Refused(400, "bad_request", f"not audit records: {error}") from error
+def _filters(
+    *,
+    user: str = "",
+    job: Annotated[int, Query(ge=0, lt=records.BIGGEST)] = 0,
+    account: str = "",
+    image: str = "",
+    cve: str = "",
+    rule: str = "",
+    outcome: str = "",
+    action: str = "",
+    door: str = "",
+    node: str = "",
+    fingerprint: str = "",
+    since: str = "",
+    until: str = "",
+    limit: Annotated[int, Query(ge=1)] = 100,
+    cursor: str = "",
+) -> Filters:
+    """Return the parameters of a search."""
+    return Filters(
+        user, job, account, image, cve, rule, outcome, action, door, node, fingerprint, since, until, limit, cursor
+    )  # fmt: skip
 
 
-def _launch(raw: bytes, record: AuditRecord) -> launches.Launch:
-    if not 0 < len(record.id) <= _LONGEST_ID or not (
-        abs(record.job) < _BIGGEST and abs(record.uid) < _BIGGEST
-    ):
-        raise Refused(400, "bad_request", "a record has no valid id, job or uid")
-    named = cves(" ".join(finding for reason in record.reasons for finding in reason.findings))
-    return launches.Launch(
-        id=_text(record.id),
-        at=_time(record.time),
-        user=_text(record.user),
-        uid=record.uid,
-        job=record.job,
-        fingerprint=_text(record.fingerprint),
-        verdict=_text(record.verdict),
-        cves=named,
-        body=raw,
+def _query(given: Filters) -> launch_search.Query:
+    return launch_search.Query(
+        **{name: records.text(getattr(given, name)) for name in _TEXTS},
+        job=given.job,
+        cve=records.text(given.cve).upper(),
+        since=records.moment(given.since) if given.since else BEGIN,
+        until=records.moment(given.until) if given.until else END,
+        limit=min(given.limit, launch_search.MOST),
+        after=_cursor(given.cursor) if given.cursor else None,
     )
 
 
-def _text(value: str) -> str:
-    if "\0" in value or not value.isprintable():
-        raise Refused(400, "bad_request", "control characters where none belong")
-    return value
-
-
-def _time(value: str) -> str:
-    """Return an ISO time that PostgreSQL reads; raises Refused 400. A bare date is midnight UTC."""
-    if not value:
-        return ""
+def _cursor(text: str) -> Cursor:
     try:
-        parsed = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return launch_search.cursor(text)
     except ValueError as error:
-        raise Refused(400, "bad_request", f"{value!r} is not an ISO time") from error
-    return value if parsed.tzinfo is not None else f"{parsed.isoformat()}+00:00"
+        raise Refused(400, "bad_request", f"cursor: {error}") from error

@@ -39,7 +39,7 @@ def router(services: Services) -> APIRouter:
                 bell.clear()  # before looking: a change after this point rings again
                 found = await run_in_threadpool(look_up, services, fingerprint)
                 if isinstance(found, StoredVerdict):
-                    return _served(request, found)
+                    return served(request, found)
                 left = deadline - time.monotonic()
                 if found.status_code != _PENDING or left <= 0 or services.bells.closing:
                     return found
@@ -69,9 +69,9 @@ def look_up(services: Services, fingerprint: str) -> StoredVerdict | Response:
     return refusal.json(202, {"state": "pending"})
 
 
-def _served(request: Request, stored: StoredVerdict) -> Response:
+def served(request: Request, stored: StoredVerdict, *, caching: str = "private, no-cache") -> Response:
     """Return the canonical bytes, compressed as they are stored where the client takes that."""
-    headers = {"ETag": f'"{stored.digest}"', "Vary": "Accept-Encoding", "Cache-Control": "private, no-cache"}
+    headers = {"ETag": f'"{stored.digest}"', "Vary": "Accept-Encoding", "Cache-Control": caching}
     if f'"{stored.digest}"' in request.headers.get("If-None-Match", ""):
         return Response(status_code=304, headers=headers)
     body = stored.body
