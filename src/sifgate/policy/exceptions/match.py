@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from sifgate.model.finding import Finding
+from sifgate.model.image import OsRelease
 from sifgate.model.launch import LaunchEvent
 from sifgate.model.naming import speaks_of, spellings
 from sifgate.model.verdict import ScanState, Verdict
-from sifgate.policy.conditions.family import Situation, Truth
+from sifgate.policy.conditions.family import Truth
 from sifgate.policy.exceptions.document import FIX_AVAILABLE, PolicyException
 
 Excepted = list[tuple[Finding, PolicyException]]
@@ -61,7 +62,7 @@ class Active:
         holding = [each for each in self._all if each.in_force(launch, now)]
         if not holding:
             return list(findings), []
-        chosen = _Chosen(holding, Situation(verdict, launch, now, ()))
+        chosen = _Chosen(holding, verdict.os_release)
         names, unnamed = chosen.by_name, bool(chosen.of_packages)
         strangers = names.keys().isdisjoint
         counted: list[Finding] = []
@@ -80,8 +81,8 @@ class Active:
 class _Chosen:
     """The exceptions that are in force for one launch."""
 
-    def __init__(self, holding: list[_Named], situation: Situation) -> None:
-        self._situation = situation
+    def __init__(self, holding: list[_Named], os_release: OsRelease) -> None:
+        self._os_release = os_release
         self.by_name: dict[str, list[_Named]] = {}
         for each in holding:
             for name in each.names:
@@ -106,7 +107,7 @@ class _Chosen:
             return False
         if each.names and not speaks_of(each.names, finding):
             return False
-        return each.package is None or each.package.test(finding, self._situation) is Truth.TRUE
+        return each.package is None or each.package.fits(finding, self._os_release) is Truth.TRUE
 
 
 def clocks(exceptions: Iterable[PolicyException], now: datetime) -> tuple[datetime, ...]:
