@@ -8,7 +8,7 @@ Debian, Ubuntu, the RPM distributions and Alpine (grype's `match-upstream-kernel
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from operator import attrgetter
 
 from sifgate.model.finding import Finding
@@ -26,6 +26,7 @@ _HEADERS = re.compile(
     """,
     re.VERBOSE,
 )
+_PACKAGE = attrgetter("package")
 _NAMES = attrgetter("package", "source", "manager")
 _KERNEL_SOURCE = re.compile(r"(linux|kernel)([-_.+]\S*)?")
 
@@ -37,17 +38,16 @@ def is_kernel_header(package: str, source: str, manager: str) -> bool:
     return not source or _KERNEL_SOURCE.fullmatch(source) is not None
 
 
-def partition(findings: Iterable[Finding], *, kernel_headers: bool) -> tuple[list[Finding], list[Finding]]:
+def partition(findings: Sequence[Finding], *, kernel_headers: bool) -> tuple[list[Finding], list[Finding]]:
     """Return the findings that count, and those that are suppressed, in their order."""
     if not kernel_headers:
         return list(findings), []
-    known: dict[tuple[str, str, str], bool] = {}
+    named = {name for name in set(map(_PACKAGE, findings)) if _HEADERS.fullmatch(name)}
+    if not named:
+        return list(findings), []
     counted: list[Finding] = []
     suppressed: list[Finding] = []
     for finding in findings:
-        name = _NAMES(finding)
-        hidden = known.get(name)
-        if hidden is None:
-            hidden = known[name] = is_kernel_header(*name)
+        hidden = finding.package in named and is_kernel_header(*_NAMES(finding))
         (suppressed if hidden else counted).append(finding)
     return counted, suppressed
