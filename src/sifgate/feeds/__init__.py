@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts that Clair does not bring: known exploited vulnerabilities and the end of life of distributions."""
+"""Facts that Clair does not bring: known exploited and likely exploited vulnerabilities, ends of support."""

@@ -20,7 +20,9 @@ PRODUCTS = {"debian": "Debian", "ubuntu": "Ubuntu"}
 _NEEDED = ("version", "series", "eol")
 _REGULAR = ("eol", "eol-server")
 _LONG_TERM = ("eol-lts",)
-"""Support that everybody gets. `eol-elts`, `eol-esm` and `eol-legacy` need a contract and are left out."""
+"""Support that everybody gets."""
+_PAID = ("eol-elts", "eol-esm")
+"""Support that needs a contract; `eol-legacy` needs one more on top and is left out."""
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -79,15 +81,16 @@ def _release(system: str, header: list[str], row: list[str], place: str) -> dict
     if len(row) > len(header):
         raise ConfigError(f"{place}: has {len(row)} columns, the header {len(header)}")
     values = dict(zip(header, row, strict=False))
-    for name in (*_REGULAR, *_LONG_TERM):
+    for name in (*_REGULAR, *_LONG_TERM, *_PAID):
         _check_date(values.get(name, ""), name, place)
     number = values["version"].split(" ")[0]
     if not number:
         return {}
     regular = max(values.get(name, "") for name in _REGULAR)
     long_term = max(values.get(name, "") for name in _LONG_TERM)
+    paid = max(values.get(name, "") for name in _PAID)
     product = f"{PRODUCTS[system]} {values['version']}"
-    return {(system, number): EndOfLife(product=product, eol=regular, lts=long_term)}
+    return {(system, number): EndOfLife(product=product, eol=regular, lts=long_term, elts=paid)}
 
 
 def _check_date(value: str, name: str, place: str) -> None:

@@ -19,9 +19,9 @@ DEBIAN = """version,codename,series,created,release,eol,eol-lts,eol-elts
 13,Trixie,trixie,2023-06-10,2025-08-09,2028-08-09,2030-06-30
 ,Sid,sid,1993-08-16
 """
-UBUNTU = """version,codename,series,created,release,eol,eol-server,eol-esm
+UBUNTU = """version,codename,series,created,release,eol,eol-server,eol-esm,eol-legacy
 6.06 LTS,Dapper Drake,dapper,2005-10-12,2006-06-01,2009-07-14,2011-06-01
-22.04 LTS,Jammy Jellyfish,jammy,2021-10-14,2022-04-21,2027-06-01,2027-06-01,2032-04-09
+22.04 LTS,Jammy Jellyfish,jammy,2021-10-14,2022-04-21,2027-06-01,2027-06-01,2032-04-09,2034-04-25
 """
 KEV = {
     "catalogVersion": "2025.08.25",
@@ -80,15 +80,15 @@ def test_bad_catalogues(tmp_path: Path, content: str, place: str) -> None:
         kev.load(tmp_path)
 
 
-def test_support_dates_with_long_term_support_told_apart(tmp_path: Path) -> None:
-    """Debian's LTS is for everybody; ELTS and Ubuntu's ESM need a contract and do not count."""
+def test_support_dates_with_long_term_and_paid_support_told_apart(tmp_path: Path) -> None:
+    """Debian's LTS is for everybody; ELTS and Ubuntu's ESM need a contract and stand apart; legacy is left out."""
     put(tmp_path, "debian.csv", DEBIAN)
     put(tmp_path, "ubuntu.csv.gz", "# of 2026-06-30\n" + UBUNTU)
     found = eol.load(tmp_path).support
-    assert found[("debian", "11")] == EndOfLife(product="Debian 11", eol="2024-08-14", lts="2026-08-31")
-    assert found[("debian", "13")] == EndOfLife(product="Debian 13", eol="2028-08-09", lts="2030-06-30")
-    assert found[("ubuntu", "22.04")] == EndOfLife(product="Ubuntu 22.04 LTS", eol="2027-06-01")
-    assert found[("ubuntu", "6.06")].eol == "2011-06-01"
+    assert found[("debian", "11")] == EndOfLife("Debian 11", "2024-08-14", "2026-08-31", "2031-06-30")
+    assert found[("debian", "13")] == EndOfLife("Debian 13", "2028-08-09", "2030-06-30")
+    assert found[("ubuntu", "22.04")] == EndOfLife("Ubuntu 22.04 LTS", "2027-06-01", elts="2032-04-09")
+    assert found[("ubuntu", "6.06")] == EndOfLife("Ubuntu 6.06 LTS", "2011-06-01")
     assert len(found) == 5
 
 
@@ -100,6 +100,7 @@ def test_support_dates_with_long_term_support_told_apart(tmp_path: Path) -> None
         (DEBIAN.replace("2026-08-31", "31.8.2026"), "debian.csv:3"),
         (DEBIAN.replace("2026-08-31", "2026-02-30"), "debian.csv:3"),
         (DEBIAN.replace("2031-06-30", "2031-06-30,more"), "debian.csv:3"),
+        (DEBIAN.replace("2031-06-30", "some day"), "debian.csv:3"),
         (DEBIAN.replace("Trixie", '"Trixie'), "debian.csv:"),
     ],
 )
