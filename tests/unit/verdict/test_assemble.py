@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sifgate.model.finding import Finding, Severity
+from sifgate.model.finding import Finding, Rating, Score, Severity
 from sifgate.model.image import CoverageFacts, OsRelease
 from sifgate.model.verdict import Coverage, EndOfLife, Generation, ScanState, Verdict
 from sifgate.verdict import digest
-from sifgate.verdict.assemble import Feeds, Scan, assemble, failed
+from sifgate.verdict.assemble import Scan, assemble, failed
+from sifgate.verdict.joins import Feeds
 
 NOW = "2026-01-02T03:04:05Z"
 COVERED = Coverage(distribution="Debian GNU/Linux 11 (bullseye)", advisories=True, packages={"dpkg": 333})
@@ -123,6 +125,31 @@ def test_two_advisories_on_one_pair_are_one_finding() -> None:
     assert found.aliases == ("GHSA-1", "PYSEC-1")
 
 
+def rated(*ratings: Rating, **members: Any) -> Finding:
+    """Return a finding with what sources say of it."""
+    return Finding(vulnerability="CVE-1", package="requests", version="2", ratings=ratings, **members)
+
+
+def test_ratings_of_two_advisories_stand_beside_each_other() -> None:
+    """Each source once, the graver word of two of one source; the severity is that of the first source in the order."""
+    low, high = Rating("ghsa", Severity.LOW), Rating("ghsa", Severity.HIGH)
+    nvd = Rating("nvd", Severity.CRITICAL)
+    one = rated(low, severity=Severity.LOW, scores=(Score("3.1", 5.0),), cvss=5.0)
+    two = rated(high, nvd, severity=Severity.HIGH, scores=(Score("3.0", 9.0), Score("3.1", 7.0)), cvss=9.0)
+    only = rated(nvd, severity=Severity.CRITICAL)
+    (found,) = verdict(one, two, only).findings
+    assert (found.ratings, found.severity) == ((high, nvd), Severity.HIGH)
+    assert (found.scores, found.cvss) == ((Score("3.0", 9.0), Score("3.1", 7.0)), 9.0)
+
+
+def test_a_fix_is_as_old_as_its_first_erratum() -> None:
+    """Of two errata that repair one pair the earlier one counts."""
+    one = rated(fixed_version="2", fix_available="2026-02-02")
+    two = rated(fixed_version="3", fix_available="2026-01-01")
+    (found,) = verdict(one, two).findings
+    assert found.fix_available == "2026-01-01"
+
+
 WORDS = st.sampled_from(["", "a", "b", "é"])
 FINDINGS = st.lists(
     st.builds(
@@ -134,6 +161,16 @@ FINDINGS = st.lists(
         fixed_version=WORDS,
         cvss=st.sampled_from([-1.0, 5.0, 9.8]),
         updater=WORDS,
+        aliases=st.sampled_from([(), ("a",), ("b", "c")]),
+        fix_available=st.sampled_from(["", "2026-01-01", "2026-02-02"]),
+        ratings=st.sampled_from(
+            [
+                (),
+                (Rating("distro", Severity.LOW),),
+                (Rating("ghsa", Severity.HIGH), Rating("nvd", Severity.LOW)),
+            ]
+        ),
+        scores=st.sampled_from([(), (Score("3.1", 5.0),), (Score("3.0", 9.0), Score("3.1", 1.0))]),
     ),
     max_size=4,
 )
@@ -158,6 +195,35 @@ def test_each_pair_once_and_sorted(findings: list[Finding]) -> None:
     assert keys == sorted(
         {(given.vulnerability, given.package, given.version, given.arch, given.path) for given in findings}
     )
+
+
+OLD = (
+    b'{"fingerprint":"f","state":"known","findings":[{"vulnerability":"CVE-1","package":"git","version":"1",'
+    b'"severity":4,"aliases":[],"source":"","arch":"","manager":"dpkg","fixed_version":"2","kev":true,'
+    b'"kev_added":"2025-08-25","cvss":-1.0,"published":"","link":"","path":"","updater":"debian/updater"}],'
+    b'"end_of_life":{"product":"Debian 11","eol":"2024-08-14","lts":"2026-08-31"},'
+    b'"generation":{"id":"g","advisories":"","kev":"2025-08-25","eol":""},"scanned_at":"2026-01-02T03:04:05Z",'
+    b'"detail":"","schema":1}'
+)
+
+
+def test_a_verdict_of_before_is_still_read() -> None:
+    """What is stored stays evidence: members that did not exist then are unknown now."""
+    found = digest.decode(OLD)
+    assert found.findings == (
+        Finding(
+            vulnerability="CVE-1",
+            package="git",
+            version="1",
+            severity=Severity.HIGH,
+            manager="dpkg",
+            fixed_version="2",
+            kev=True,
+            kev_added="2025-08-25",
+            updater="debian/updater",
+        ),
+    )
+    assert (found.end_of_life.elts, found.generation.epss, found.findings[0].support_ended) == ("", "", None)
 
 
 def test_digest_is_an_address() -> None:
