@@ -6,20 +6,20 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from datetime import datetime, timezone
 
 import msgspec
 import structlog
 
 from sifgate.clair.api import Clair
 from sifgate.clair.schema import UpdateOperation
-from sifgate.errors import ClairUnavailable, ConfigError
-from sifgate.feeds import eol, kev, published
+from sifgate.errors import ClairUnavailable
 from sifgate.model.verdict import Generation
-from sifgate.verdict.assemble import Feeds
+from sifgate.server.feedfiles import FeedFiles, FeedPlaces
+from sifgate.verdict.joins import Feeds
 
 _LOG = structlog.get_logger(__name__)
-ASSEMBLY = 1
+ASSEMBLY = 2
 """Raised when findings, coverage or joins are made differently: verdicts made before are matched again."""
 
 
@@ -34,46 +34,30 @@ class Advisories(msgspec.Struct, frozen=True):
     index_state: str
 
 
-class FeedFiles(msgspec.Struct, frozen=True):
-    """The feeds as read from their directory."""
-
-    catalogue: kev.Catalogue = kev.Catalogue()
-    table: eol.Table = eol.Table()
-    published: published.Published = published.Published()
-
-    @classmethod
-    def load(cls, directory: Path | None) -> FeedFiles:
-        """Return what the files in `directory` say; nothing without a directory; raises ConfigError."""
-        if directory is None:
-            return cls()
-        return cls(
-            catalogue=kev.load(directory), table=eol.load(directory), published=published.load(directory)
-        )
-
-    def dated(self, operations: Mapping[str, UpdateOperation]) -> dict[str, UpdateOperation]:
-        """Return the operations with the date of their data in place of the date of loading, where it is known."""
-        dates = self.published.dates
-        return {
-            name: msgspec.structs.replace(each, date=dates.get(name, each.date))
-            for name, each in operations.items()
-        }
-
-
 def generation_of(
-    operations: Mapping[str, UpdateOperation], enrichments: Mapping[str, UpdateOperation], files: FeedFiles
+    operations: Mapping[str, UpdateOperation],
+    enrichments: Mapping[str, UpdateOperation],
+    files: FeedFiles,
+    day: str = "",
 ) -> Generation:
-    """Return the generation: equal data give equal ids on every server."""
+    """Return the generation: equal data give equal ids on every server.
+
+    `day` is the ISO date of today: when a package's support ends by the calendar, that is a new generation.
+    """
     whole = hashlib.sha256(f"sifgate-generation\0{ASSEMBLY}\0".encode())
     for kind, newest in (("vulnerability", operations), ("enrichment", enrichments)):
         for name in sorted(newest):
             whole.update(f"{kind}\0{name}\0{newest[name].ref}\0".encode())
-    for digest in (files.catalogue.digest, *files.table.digests, files.published.digest):
-        whole.update(f"feed\0{digest}\0".encode())
+    for kind, digest in files.digests():
+        whole.update(f"feed\0{kind}\0{digest}\0".encode())
+    whole.update(f"ended\0{files.packages.reached(day)}\0".encode())
     return Generation(
         id=whole.hexdigest()[:32],
         advisories=max((operation.date for operation in operations.values()), default=""),
         kev=files.catalogue.date,
         eol=files.table.date,
+        epss=files.scores.date,
+        support=files.packages.date,
     )
 
 
@@ -81,12 +65,17 @@ class AdvisoryWatch:
     """Looks at Clair and the feeds; `current` is what it saw last, `reachable` whether Clair answered."""
 
     def __init__(
-        self, clair: Clair, directory: Path | None, on_return: Callable[[], None] = lambda: None
+        self,
+        clair: Clair,
+        places: FeedPlaces,
+        on_return: Callable[[], None] = lambda: None,
+        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
         self._clair = clair
-        self._directory = directory
-        self._files = FeedFiles.load(directory)
-        self._stamps = self._stamp()
+        self._places = places
+        self._stamps = places.stamp()
+        self._files = FeedFiles.load(places)
+        self._now = now
         self._on_return = on_return
         self._lock = threading.Lock()
         self._marks = {"vulnerability": "", "enrichment": ""}
@@ -139,26 +128,19 @@ class AdvisoryWatch:
             self._newest["enrichment"],
         )
         return Advisories(
-            generation=generation_of(operations, enrichments, files),
+            generation=generation_of(operations, enrichments, files, self._now().date().isoformat()),
             operations=operations,
             enrichments=enrichments,
-            feeds=Feeds(kev=files.catalogue.added, support=files.table.support),
+            feeds=files.joined(),
             index_state=index_state,
         )
 
     def _reload(self) -> None:
-        """Read the feeds again if a file changed; a damaged one leaves the last good state and is told once."""
-        stamps = self._stamp()
+        """Read the feeds again if a file changed; a damaged one leaves its last good state and is told once."""
+        stamps = self._places.stamp()
         if stamps == self._stamps:
             return
         self._stamps = stamps
-        try:
-            self._files = FeedFiles.load(self._directory)
-        except ConfigError as error:
+        self._files, errors = self._files.renewed(self._places)
+        for error in errors:
             _LOG.error("feed refused", error=str(error))  # no traceback: the text names the line
-
-    def _stamp(self) -> tuple[tuple[str, int, int], ...]:
-        if self._directory is None:
-            return ()
-        names = sorted(path for path in self._directory.glob("*") if path.is_file())
-        return tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in names)

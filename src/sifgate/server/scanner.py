@@ -19,21 +19,43 @@ from sifgate.clair.faults import NotIndexed
 from sifgate.clair.findings import findings_of
 from sifgate.clair.identifiers import cves
 from sifgate.errors import SifgateError
+from sifgate.model.clocks import Clocks
 from sifgate.model.verdict import Verdict
 from sifgate.server import canary
 from sifgate.server.advisories import Advisories
 from sifgate.server.canary import Canary
 from sifgate.server.handout import Handout
-from sifgate.store import verdicts
+from sifgate.store import clocks, verdicts
 from sifgate.store.database import Connection
 from sifgate.store.layers import Layer, Layers
 from sifgate.verdict import assemble, digest
+from sifgate.verdict.joins import sightings
+
+_DATE = len("2026-01-02")
 
 
 class LayerWanted(SifgateError):
     """The layer's bytes are needed and not here: a node must upload them again."""
 
     code = "layer_wanted"
+
+
+class Scanned(msgspec.Struct, frozen=True):
+    """What a verdict is made of, but for the dates that this site keeps."""
+
+    scan: assemble.Scan
+    advisories: Advisories
+    at: str
+    """ISO time."""
+    failure: str | None = None
+    """How Clair fails on the layer; None: it does not."""
+
+    def verdict(self, since: Clocks) -> Verdict:
+        """Return the verdict, with the dates that this site keeps."""
+        feeds, generation = self.advisories.feeds, self.advisories.generation
+        if self.failure is not None:
+            return assemble.failed(self.scan, feeds, generation, self.at, self.failure)
+        return assemble.assemble(self.scan, feeds, generation, self.at, since)
 
 
 class Scanner:
@@ -57,8 +79,8 @@ class Scanner:
         self._canary = Canary(clair, handout, manifest_key)
         self._now = now
 
-    def scan(self, fingerprint: str, advisories: Advisories) -> Verdict:
-        """Return the verdict of a layer, indexed where it is not yet; raises LayerWanted and Clair's errors."""
+    def scan(self, fingerprint: str, advisories: Advisories) -> Scanned:
+        """Return what Clair says of a layer, indexed where it is not yet; raises LayerWanted and Clair's errors."""
         layer = self._layer(fingerprint)
         manifest = manifest_hash(self._manifest_key, layer.slim_version, layer.digest)
         if layer.indexed_under != advisories.index_state and (layer.kept or not layer.indexed_under):
@@ -70,11 +92,11 @@ class Scanner:
             report = self._clair.report(manifest, layer.digest)
         return self._judged(layer, report, advisories)
 
-    def failed(self, fingerprint: str, advisories: Advisories, detail: str) -> Verdict:
-        """Return the verdict of a layer on which Clair fails."""
+    def failed(self, fingerprint: str, advisories: Advisories, detail: str) -> Scanned:
+        """Return what stands for a layer on which Clair fails."""
         layer = self._layer(fingerprint)
         scan = assemble.Scan(fingerprint=fingerprint, facts=layer.facts, clair_version=self._clair_version)
-        return assemble.failed(scan, advisories.feeds, advisories.generation, self._stamp(), detail)
+        return Scanned(scan=scan, advisories=advisories, at=self._stamp(), failure=detail)
 
     def _layer(self, fingerprint: str) -> Layer:
         layer = self._layers.read(fingerprint)
@@ -99,7 +121,7 @@ class Scanner:
         self._layers.indexed(layer.fingerprint, index_state)
         return msgspec.structs.replace(layer, indexed_under=index_state)
 
-    def _judged(self, layer: Layer, report: schema.VulnerabilityReport, advisories: Advisories) -> Verdict:
+    def _judged(self, layer: Layer, report: schema.VulnerabilityReport, advisories: Advisories) -> Scanned:
         findings = findings_of(report)
         without = frozenset[tuple[str, str]]()
         if not any(
@@ -114,7 +136,7 @@ class Scanner:
             clair_version=self._clair_version,
             index_state=layer.indexed_under,
         )
-        return assemble.assemble(scan, advisories.feeds, advisories.generation, self._stamp())
+        return Scanned(scan=scan, advisories=advisories, at=self._stamp())
 
     def _stamp(self) -> str:
         return self._now().isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -130,8 +152,11 @@ def manifest_hash(key: bytes, slim_version: int, layer_digest: str) -> str:
     return "sha256:" + hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
-def keep(connection: Connection, verdict: Verdict) -> None:
-    """Store a verdict as the newest of its fingerprint, within the caller's transaction."""
+def keep(connection: Connection, scanned: Scanned) -> Verdict:
+    """Return the verdict, stored as the newest of its fingerprint and its dates kept, in the caller's transaction."""
+    scan = scanned.scan
+    seen = sightings(scan.findings, scan.facts.os_release)
+    verdict = scanned.verdict(clocks.mark(connection, scan.fingerprint, seen, scanned.at[:_DATE]))
     body = digest.canonical(verdict)
     named = {
         name
@@ -147,3 +172,4 @@ def keep(connection: Connection, verdict: Verdict) -> None:
         canonical=body,
         cves=sorted(named),
     )
+    return verdict

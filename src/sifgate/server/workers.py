@@ -14,9 +14,8 @@ import structlog
 
 from sifgate.clair.faults import ClairBusy, ClairDied, ClairSlow
 from sifgate.errors import ClairUnavailable, ScanFailed, SifgateError, StoreError
-from sifgate.model.verdict import Verdict
 from sifgate.server.advisories import AdvisoryWatch
-from sifgate.server.scanner import LayerWanted, Scanner, keep
+from sifgate.server.scanner import LayerWanted, Scanned, Scanner, keep
 from sifgate.store import scans
 from sifgate.store.database import Database
 from sifgate.store.scans import Job
@@ -101,8 +100,7 @@ class Workers:
         """Scan and settle; nothing that happens here may end the thread or lose the job."""
         _LOG.info("scan start", fingerprint=job.fingerprint, attempt=job.attempts, rematch=job.rematch)
         try:
-            verdict = self._scanner.scan(job.fingerprint, self._watch.look())
-            self._end(job, verdict)
+            self._end(job, self._scanner.scan(job.fingerprint, self._watch.look()))
         except StoreError as error:  # the lease runs out, somebody takes over
             _LOG.warning("scan store", fingerprint=job.fingerprint, error=str(error))
         except SifgateError as error:
@@ -149,10 +147,10 @@ class Workers:
         advisories = self._watch.current or self._watch.look()
         self._end(job, self._scanner.failed(job.fingerprint, advisories, detail), state=state, deaths=deaths)
 
-    def _end(self, job: Job, verdict: Verdict, *, state: str = "done", deaths: int = 0) -> None:
+    def _end(self, job: Job, scanned: Scanned, *, state: str = "done", deaths: int = 0) -> None:
         """Store the verdict and end the job in one transaction."""
         with self._database.transaction() as connection:
-            keep(connection, verdict)
+            verdict = keep(connection, scanned)
             scans.settle(connection, job, self._name, state=state, deaths=deaths)
         _LOG.info(
             "scan done",

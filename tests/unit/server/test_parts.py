@@ -9,15 +9,18 @@ import os
 import tarfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sifgate.clair.schema import UpdateOperation
 from sifgate.errors import ConfigError
-from sifgate.feeds import eol, kev, published
+from sifgate.feeds import eol, epss, kev, published, support
+from sifgate.model.support import PackageSupport
 from sifgate.server import main, settings
 from sifgate.server.access import Role, read_tokens
-from sifgate.server.advisories import FeedFiles, generation_of
+from sifgate.server.advisories import generation_of
 from sifgate.server.canary import SOURCES, canary_layer
+from sifgate.server.feedfiles import FeedFiles, FeedPlaces
 from sifgate.server.handout import HEADER, Handout
 from sifgate.server.requests import kind
 from sifgate.server.scanner import manifest_hash
@@ -80,7 +83,8 @@ def test_requests_are_counted_by_kind() -> None:
 
 def test_the_command_line_of_the_engine_is_understood() -> None:
     """All words that the engine gives, with defaults for the rest."""
-    given = settings.parse([*WORDS, "--feeds", "f", "--clair-version", "v4.9.0"])
+    given = settings.parse([*WORDS, "--feeds", "f", "--clair-version", "v4.9.0", "--package-support", "d"])
+    assert given.package_support == Path("d")
     assert (given.host, given.port, given.feeds, given.clair_version) == ("127.0.0.1", 0, Path("f"), "v4.9.0")
     assert settings.parse([*WORDS, "--listen", "[::1]:443"]).host == "::1"
 
@@ -123,22 +127,76 @@ def operation(ref: str, date: str = "2026-01-02T00:00:00Z") -> UpdateOperation:
     return UpdateOperation(ref=ref, date=date)
 
 
+FILES = FeedFiles(
+    catalogue=kev.Catalogue(date="2025-08-25", digest="k1"),
+    table=eol.Table(date="2026-01-01", digests=("e1",)),
+    scores=epss.Scores(date="2026-02-02", digest="p1"),
+    packages=support.Table(
+        packages={("debian", "11"): PackageSupport(ends={"a": "2026-03-01", "b": "2026-05-01"})},
+        date="2026-01-03",
+        digests=("s1",),
+    ),
+)
+
+
 def test_generations_change_with_every_source_and_nothing_else() -> None:
     """Order of updaters and dates of files do not matter; a new operation or feed does."""
-    files = FeedFiles(
-        catalogue=kev.Catalogue(date="2025-08-25", digest="k1"),
-        table=eol.Table(date="2026-01-01", digests=("e1",)),
-    )
-    first = generation_of({"a": operation("1"), "b": operation("2", "2026-02-01T00:00:00Z")}, {}, files)
+    first = generation_of({"a": operation("1"), "b": operation("2", "2026-02-01T00:00:00Z")}, {}, FILES)
     assert (first.advisories, first.kev, first.eol) == ("2026-02-01T00:00:00Z", "2025-08-25", "2026-01-01")
-    assert generation_of({"b": operation("2"), "a": operation("1")}, {}, files).id == first.id
+    assert (first.epss, first.support) == ("2026-02-02", "2026-01-03")
+    both = {"b": operation("2"), "a": operation("1")}
+    assert generation_of(both, {}, FILES).id == first.id
+    changed = msgspec.structs.replace
     others = [
-        generation_of({"a": operation("1"), "b": operation("3")}, {}, files),
-        generation_of({"a": operation("1")}, {"b": operation("2")}, files),
-        generation_of({"a": operation("1"), "b": operation("2")}, {}, FeedFiles()),
+        generation_of({"a": operation("1"), "b": operation("3")}, {}, FILES),
+        generation_of({"a": operation("1")}, {"b": operation("2")}, FILES),
+        generation_of(both, {}, changed(FILES, catalogue=kev.Catalogue(digest="k2"))),
+        generation_of(both, {}, changed(FILES, table=eol.Table(digests=("e2",)))),
+        generation_of(both, {}, changed(FILES, scores=epss.Scores(digest="p2"))),
+        generation_of(both, {}, changed(FILES, packages=support.Table(digests=("s2",)))),
+        generation_of(both, {}, FeedFiles()),
         generation_of({}, {}, FeedFiles()),
     ]
-    assert len({first.id, *(other.id for other in others)}) == 5
+    assert len({first.id, *(other.id for other in others)}) == len(others) + 1
+
+
+def test_a_generation_ends_when_a_packages_support_does() -> None:
+    """The calendar changes findings without any file: on that day alone the generation is another one."""
+    days = ("2026-02-28", "2026-03-01", "2026-04-30", "2026-05-01", "2027-01-01")
+    ids = [generation_of({}, {}, FILES, day).id for day in days]
+    assert ids[1] == ids[2]
+    assert ids[3] == ids[4]
+    assert len(set(ids)) == 3
+
+
+def test_a_damaged_feed_holds_back_no_other(tmp_path: Path) -> None:
+    """Each feed keeps its own last good state, and what is wrong with it is told; at the start it is an error."""
+    entry = '{"cveID": "%s", "dateAdded": "2025-08-25"}'
+    catalogue = '{"catalogVersion": "2025.08.25", "vulnerabilities": [%s]}'
+    head = "#model_version:v1,score_date:2099-01-02T00:00:00+0000\ncve,epss,percentile\n"
+    feeds, packages = tmp_path / "feeds", tmp_path / "debian-security-support"
+    feeds.mkdir()
+    packages.mkdir()
+    places = FeedPlaces(feeds=feeds, packages=packages)
+    (feeds / "kev.json").write_text(catalogue % (entry % "CVE-2099-1111"))
+    (feeds / "epss.csv").write_text(head + "CVE-2099-1111,0.5,0.5\n")
+    (packages / "security-support-ended.deb11").write_text("oldbrowser 1 2022-01-14\n")
+    first = FeedFiles.load(places)
+    stamp = places.stamp()
+    (feeds / "kev.json").write_text(catalogue % (entry % "CVE-2099-22222"))
+    (feeds / "epss.csv").write_text(head + "CVE-2099-1111,0.")
+    (packages / "security-support-ended.deb11").write_text("oldbrowser 1 soon\n")
+    assert places.stamp() != stamp
+    second, errors = first.renewed(places)
+    assert [str(error).rpartition("/")[2].partition(":")[0] for error in errors] == [
+        "epss.csv",
+        "security-support-ended.deb11",
+    ]
+    assert set(second.joined().kev) == {"CVE-2099-22222"}
+    assert (second.joined().epss, second.packages) == ({"CVE-2099-1111": 0.5}, first.packages)
+    with pytest.raises(ConfigError, match=r"epss\.csv"):
+        FeedFiles.load(places)
+    assert FeedFiles.load(FeedPlaces()) == FeedFiles()
 
 
 def test_advisories_are_as_old_as_their_data_where_that_is_known() -> None:

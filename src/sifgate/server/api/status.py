@@ -47,7 +47,9 @@ def _status(services: Services) -> dict[str, Any]:
             if present
             else {},
             "kev": len(present.feeds.kev) if present else 0,
+            "epss": len(present.feeds.epss) if present else 0,
             "distributions": len(present.feeds.support) if present else 0,
+            "package_support": len(present.feeds.packages) if present else 0,
         },
         "requests": dict(services.requests),
         "queue": scans.counts(services.database),
