@@ -14,6 +14,7 @@
     │   ├── ClairUnavailable   an outage, nothing about the image
     │   └── ScanFailed         Clair fails on this image, deterministically
     ├── ServerUnreachable      the agent cannot reach, or does not believe, the server
+    ├── HeadRefused            the server knows another history of the audit log
     ├── AgentUnreachable       a client cannot reach the agent
     ├── AgentRefused           the agent answers `error`; `code` is the agent's word
     ├── ProtocolError          bytes that are not the wire protocol
@@ -97,6 +98,12 @@ class ServerUnreachable(SifgateError):
     """The server does not answer, or who answers is not the server."""
 
     code = "server_unreachable"
+
+
+class HeadRefused(SifgateError):
+    """The head of the audit log contradicts one that the server has countersigned."""
+
+    code = "head_refused"
 
 
 class AgentUnreachable(SifgateError):

@@ -105,6 +105,10 @@ class FakeServer:
         self.refuse_layers = False
         self.steps: dict[tuple[Any, ...], Any] = {}
         self.records: dict[str, Any] = {}
+        self.heads: list[Any] = []
+        self.policies: dict[str, bytes] = {}
+        self.contradicts = False
+        """Whether heads are refused as another history."""
         self.calls: list[str] = []
         self.layers: dict[str, bytes] = {}
         self._ready: dict[str, float] = {}
@@ -171,6 +175,19 @@ class FakeServer:
             self.records[record["id"]] = record
         return 200, json.dumps({"stored": len(content["records"])}).encode(), {}
 
+    def post_head(self, content: Any) -> tuple[int, bytes, dict[str, str]]:
+        """Answer `POST /v1/heads`."""
+        if self.contradicts:
+            return 409, b'{"code":"contradiction","message":"another head is known"}', {}
+        self.heads.append(content)
+        signed = {**content, "received": "2026-11-22T12:00:00Z", "key": "k1", "signature": "c2ln"}
+        return 200, json.dumps(signed).encode(), {}
+
+    def put_policy(self, digest: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        """Answer `PUT /v1/policies/…`."""
+        self.policies[digest] = body
+        return 200, b"{}", {}
+
 
 def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -189,6 +206,10 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
                 self._answer(*server.put_layer(path.rpartition("/")[2], body))
             elif path == "/v1/steps":
                 self._answer(*server.post_step(json.loads(body)))
+            elif path == "/v1/heads":
+                self._answer(*server.post_head(json.loads(body)))
+            elif path.startswith("/v1/policies/"):
+                self._answer(*server.put_policy(path.rpartition("/")[2], body))
             elif path == "/v1/launches":
                 self._answer(*server.post_launches(json.loads(body)))
             else:

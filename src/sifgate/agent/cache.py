@@ -15,6 +15,7 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ class Cache:
         self.path = path
         self.thrown_away = ""
         """Why the file found at start was thrown away; empty: it was not."""
+        self.keep: Callable[[str, bytes], None] = _nowhere
+        """Takes digest and packed bytes of each verdict that comes from the server, before anything is judged by it."""
         self._boot = boot
         self._limit = limit_bytes
         self._lock = threading.Lock()
@@ -96,6 +99,7 @@ class Cache:
         )
         known = Known(footing, now)
         packed = zstandard.ZstdCompressor(level=3).compress(body)
+        self.keep(digest, packed)
         with self._lock, contextlib.suppress(sqlite3.Error), self._database:
             self._database.execute(
                 "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
@@ -119,6 +123,17 @@ class Cache:
             self.forget(fingerprint)
             return None
         return verdict
+
+    def packed(self, digest: str) -> bytes | None:
+        """Return the packed bytes of a verdict by its digest; None where it is not here or not what its digest says."""
+        with self._lock:
+            try:
+                row = self._database.execute(
+                    "SELECT digest, body FROM verdicts WHERE digest = ?", (digest,)
+                ).fetchone()
+            except sqlite3.Error:
+                return None
+        return row[1] if row and _believe(*row) is not None else None
 
     def confirm(self, fingerprint: str) -> None:
         """Note that the server has just said that this verdict is still its newest."""
@@ -218,6 +233,11 @@ class Cache:
             self._database.execute("DELETE FROM verdicts WHERE fingerprint = ?", (row[0],))
             self._index.pop(row[0], None)
             used -= row[1]
+
+
+def _nowhere(digest: str, packed: bytes) -> None:
+    """Keep nothing: nobody has asked for it."""
+    del digest, packed
 
 
 def _check(database: sqlite3.Connection) -> None:

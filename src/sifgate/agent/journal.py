@@ -18,6 +18,8 @@ from sifgate.errors import AuditError
 
 ALARM_EVERY = 60.0
 """Seconds between two alarms about the same trouble."""
+ANCHOR_EVERY = 10.0
+"""Seconds between two notes, beside the log, of how far its chain is."""
 LOOK_EVERY = 1.0
 """Seconds between two looks whether the log was rotated."""
 
@@ -46,6 +48,10 @@ class Journal:
         self._syncing = False
         self._next_look = 0.0
         self._next_alarm = 0.0
+        self._next_anchor = 0.0
+        self._broken = 0
+        self.rotated: Callable[[], None] = _nothing
+        """Called when a new file was begun."""
 
     def add(self, entry: Entry) -> None:
         """Queue one reply with its records."""
@@ -63,7 +69,11 @@ class Journal:
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_EVERY
-            self.log.reopen_if_rotated()
+            if self.log.reopen_if_rotated():
+                self.rotated()
+        if now >= self._next_anchor:
+            self._next_anchor = now + ANCHOR_EVERY
+            self._loop.offload(self.log.anchor, quick=True)
         try:
             self.log.append(
                 b"".join([entry.lines for entry in entries]), sum(entry.records for entry in entries)
@@ -71,6 +81,7 @@ class Journal:
         except AuditError as error:
             self._alarm(entries, error)
             return
+        self._look_at_chain()
         for entry in entries:
             if entry.durable:
                 self._unsynced.append(entry)
@@ -97,6 +108,14 @@ class Journal:
             self._sync()
 
         promise.waiter = over
+
+    def _look_at_chain(self) -> None:
+        """Raise an alarm where something has happened to the log; the chain itself has recorded it."""
+        chain = self.log.chain
+        if chain is not None and chain.discontinuities != self._broken:
+            self._broken = chain.discontinuities
+            text = f"sifgate: {self.log.path}: something has happened to the audit log: see `sifgate audit verify`"
+            syslog.syslog(syslog.LOG_ALERT | syslog.LOG_AUTHPRIV, text)
 
     def _alarm(self, entries: list[Entry], error: AuditError) -> None:
         now = time.monotonic()

@@ -20,8 +20,9 @@ import stamina
 
 from sifgate.agent.cache import VERDICT_LIMIT, decode_verdict, digest_of
 from sifgate.config import ServerSettings
-from sifgate.errors import ClairUnavailable, ServerUnreachable
+from sifgate.errors import ClairUnavailable, HeadRefused, ServerUnreachable
 from sifgate.model.decision import Decision
+from sifgate.model.head import Countersigned, Head
 from sifgate.model.image import Extraction
 from sifgate.model.verdict import Verdict
 
@@ -167,6 +168,29 @@ class Remote:
         if response.status_code != requests.codes.ok:
             raise _complaint(response, body)
         return int(_error_of(body).get("stored", 0))
+
+    def send_head(self, head: Head) -> Countersigned:
+        """Return the server's countersignature under a head. Raises ServerUnreachable, HeadRefused."""
+        response, body = self._ask("POST", "/v1/heads", data=msgspec.json.encode(head), headers=_JSON)
+        if response.status_code == requests.codes.conflict:
+            raise HeadRefused(
+                str(_error_of(body).get("message", ""))[:200] or "it contradicts an earlier one"
+            )
+        if response.status_code != requests.codes.ok:
+            raise _complaint(response, body)
+        try:
+            answer = msgspec.json.decode(body, type=Countersigned)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ServerUnreachable(f"{self.settings.url}: no countersignature: {error}") from error
+        if (answer.chain, answer.seq, answer.head) != (head.chain, head.seq, head.head):
+            raise ServerUnreachable(f"{self.settings.url}: the countersignature is of another head")
+        return answer
+
+    def put_policy(self, digest: str, sources: bytes) -> None:
+        """Have the server keep the sources of a policy. Raises ServerUnreachable."""
+        response, body = self._ask("PUT", f"/v1/policies/{digest}", data=sources, headers=_JSON)
+        if response.status_code not in (200, 201, 204):
+            raise _complaint(response, body)
 
     def status(self) -> dict[str, Any]:
         """Return the server's own status. Raises ServerUnreachable."""

@@ -10,19 +10,25 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from sifgate.agent.evidence import Evidence
+from sifgate.agent.heads import Heads
 from sifgate.agent.remote import Remote
 from sifgate.audit.chain import place_of
 from sifgate.audit.query import rotated
 from sifgate.audit.record import CHAIN
-from sifgate.errors import ClairUnavailable, ServerUnreachable
+from sifgate.errors import ClairUnavailable, ConfigError, ServerUnreachable
 
 PAUSE = 1.0
 """Seconds between two looks at the log."""
-PAUSE_LIMIT = 60.0
+PAUSE_LIMIT = 30.0
+POLICIES_EVERY = 30.0
+"""Seconds between two looks for policies that the server does not have."""
 CHUNK = 1 << 20
 
 
@@ -35,20 +41,40 @@ class Cursor(msgspec.Struct):
     """Records sent in all."""
     skipped: int = 0
     """Records that were not sent, because too many waited."""
+    policies: list[str] = []
+    """Digests of the policies that the server has, of those that are kept here."""
 
 
 class Shipper:
     """A thread of its own, so that a slow server holds up nothing."""
 
-    def __init__(self, log: Path, cursor: Path, remote: Remote, *, batch: int, spool_bytes: int) -> None:
+    def __init__(
+        self,
+        log: Path,
+        cursor: Path,
+        remote: Remote,
+        *,
+        batch: int,
+        spool_bytes: int,
+        heads: Heads | None = None,
+        evidence: Evidence | None = None,
+        disguise: Callable[[bytes], bytes] = bytes,
+    ) -> None:
+        """`disguise` returns a record's line as the server may see it; ConfigError holds everything back."""
         self._log = log
         self._cursor_path = cursor
         self._remote = remote
         self._batch = batch
         self._spool_bytes = spool_bytes
+        self._heads = heads
+        self._evidence = evidence
+        self._disguise = disguise
         self.cursor = self._read_cursor()
         self.problem = ""
         """Why the last batch did not get there; empty: it did."""
+        self.problem_beside = ""
+        """Why heads or policies did not get there."""
+        self._next_policies = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sifgate-shipper", daemon=True)
 
@@ -74,12 +100,40 @@ class Shipper:
         pause = PAUSE
         while not self._stop.wait(pause):
             try:
+                self._beside()
                 while self.ship_once() and not self._stop.is_set():
-                    pass
+                    self._beside()
                 self.problem, pause = "", PAUSE
-            except (ServerUnreachable, ClairUnavailable, OSError) as error:
+            except (ServerUnreachable, ClairUnavailable, ConfigError, OSError) as error:
                 self.problem = str(error)
                 pause = min(pause * 2, PAUSE_LIMIT)
+
+    def _beside(self) -> None:
+        """Send what goes beside the records; a server that will not have it holds up no record."""
+        try:
+            if self._heads is not None:
+                self._heads.send_if_due()
+            if time.monotonic() >= self._next_policies:
+                self._next_policies = time.monotonic() + POLICIES_EVERY
+                self.ship_policies()
+            self.problem_beside = ""
+        except (ServerUnreachable, ClairUnavailable, OSError) as error:
+            self.problem_beside = str(error)
+
+    def ship_policies(self) -> None:
+        """Send the policies that the server does not have yet; raises ServerUnreachable."""
+        if self._evidence is None:
+            return
+        kept = self._evidence.policies()
+        if set(kept) == set(self.cursor.policies):
+            return
+        for digest in kept:
+            sources = None if digest in self.cursor.policies else self._evidence.policy(digest)
+            if sources is not None:
+                self._remote.put_policy(digest, sources)
+                self.cursor.policies.append(digest)
+        self.cursor.policies = [digest for digest in self.cursor.policies if digest in kept]
+        self._write_cursor()
 
     def ship_once(self) -> bool:
         """Send one batch; return whether there may be more. Raises ServerUnreachable, with the cursor where it was."""
@@ -144,7 +198,7 @@ class Shipper:
                 break
             used += len(line)
             if _is_record(line):
-                lines.append(line)
+                lines.append(self._disguise(line))
         return lines, used
 
     def _skip_if_too_much(self, descriptor: int) -> None:

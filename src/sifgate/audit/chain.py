@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -172,7 +173,7 @@ class Chain:
         stand = self.stand
         if stand == self._anchored or not stand.seq:
             return
-        temporary = self._anchor.with_name(self._anchor.name + ".new")
+        temporary = self._anchor.with_name(f"{self._anchor.name}.{threading.get_ident()}")
         temporary.write_bytes(msgspec.json.encode(stand))
         temporary.replace(self._anchor)
         self._anchored = stand

@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import NoReturn
 
-from sifgate.audit.chain import Chain
+from sifgate.audit.chain import Chain, Link
 from sifgate.audit.files import LINE_LIMIT
 from sifgate.errors import AuditError
 
@@ -77,6 +77,22 @@ class AuditLog:
             self._failed(error.strerror or str(error), error)
         finally:
             os.close(descriptor)
+
+    def durable_stand(self) -> Link | None:
+        """Return how far the chain is on the disk; None where there is no chain, or the disk says no."""
+        stand = None if self.chain is None else self.chain.stand
+        with self._lock:
+            try:
+                descriptor = os.dup(self._descriptor)
+            except OSError:
+                return None
+        try:
+            os.fdatasync(descriptor)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        return stand
 
     def reopen_if_rotated(self) -> bool:
         """Begin a new file if the path no longer names the open one; return whether it did. Costs one stat."""

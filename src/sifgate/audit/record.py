@@ -205,8 +205,8 @@ def reference_code(identifier: str) -> str:
 
 def iso(now: float) -> str:
     """Return `now` (seconds since 1970) as ISO time in UTC with milliseconds."""
-    second = int(now)
-    return f"{_second(second)}.{int((now - second) * 1000):03d}Z"
+    second, milliseconds = divmod(round(now * 1000), 1000)  # a moment that is whole milliseconds comes out as itself
+    return f"{_second(second)}.{milliseconds:03d}Z"
 
 
 @lru_cache(maxsize=4)
