@@ -190,10 +190,10 @@ def _run(root: Path) -> tuple[float, float]:
 
 
 def _memory(pid: int) -> float:
-    """Return the memory of a process and its children: shared pages counted once for each that shares them."""
+    """Return the MiB of a process and its children, what they share divided among them (PSS)."""
     try:
         process = psutil.Process(pid)
         every = [process, *process.children(recursive=True)]
-        return sum(each.memory_info().rss for each in every) / 2**20
+        return sum(each.memory_full_info().pss for each in every) / 2**20
     except psutil.NoSuchProcess:
         return 0.0

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from functools import partial
 from itertools import groupby
+from sys import intern
 from typing import NamedTuple
 
 from sifgate.audit.record import AuditRecord
@@ -139,10 +140,11 @@ def _launched(record: AuditRecord, count: int) -> Launched:
     path = record.path or record.image
     if record.action.upper() not in Action.__members__:
         raise ValueError(f"{record.action}: no action")
+    user = record.user or (str(record.uid) if record.uid >= 0 else "")
     return Launched(
-        user=record.user or (str(record.uid) if record.uid >= 0 else ""),
-        account=record.account,
-        image=record.fingerprint or path,
+        user=intern(user),  # each stands in many sets
+        account=intern(record.account),
+        image=intern(record.fingerprint or path),
         path=path,
         count=count,
         recorded=Action.parse(record.action),

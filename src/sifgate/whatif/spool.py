@@ -10,7 +10,7 @@ from heapq import merge
 from pathlib import Path
 from typing import BinaryIO
 
-RUN_BYTES = 24 << 20
+RUN_BYTES = 8 << 20
 """Of one run; Python needs some four times as much while it is sorted."""
 FAN_IN = 64
 """Runs that are merged at a time."""
