@@ -152,7 +152,7 @@ def _canonical(kind: str, namespace: str, name: str) -> tuple[str, str]:
 def _split_version(path: str) -> tuple[str, str]:
     """Return what stands before and after the `@` of the last segment."""
     at = path.rfind("@")
-    return (path[:at], path[at + 1 :]) if at > path.rfind("/") + 1 else (path, "")
+    return (path[:at], path[at + 1 :]) if at > path.rfind("/") else (path, "")
 
 
 def _qualifiers(query: str) -> tuple[tuple[str, str], ...]:
