@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from sifgate.errors import UnsafeFile
@@ -85,3 +86,37 @@ def _judge(place: Path, allowed: frozenset[int], *, is_parent: bool) -> None:
     if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky:
         mode = stat.S_IMODE(facts.st_mode)
         raise UnsafeFile(f"{place}: others can write it (mode {mode:04o})", hint=f"chmod go-w {place}")
+
+
+def check_shared(
+    directory: Path, files: Iterable[Path], *, owner_uid: int = 0, uid: int = -1, gid: int = -1
+) -> None:
+    """Raise `UnsafeFile` if others than root, `owner_uid`, `uid` and the group `gid` could change files in a directory.
+
+    -1 stands for nobody. Everything above the directory must be root's or `owner_uid`'s alone. `files` are those in it
+    that are read; they must be plain files, since a link would have root read what its maker may not.
+    """
+    check(directory.parent, owner_uid=owner_uid)
+    allowed = frozenset({0, owner_uid}) | ({uid} if uid >= 0 else set())
+    for place in (directory, *files):
+        _judge_shared(place, allowed, gid)
+
+
+def _judge_shared(place: Path, allowed: frozenset[int], gid: int) -> None:
+    try:
+        facts = os.lstat(place)
+    except OSError as error:
+        raise UnsafeFile(f"{place}: {error.strerror}", hint="create it, or correct the path") from error
+    is_directory = stat.S_ISDIR(facts.st_mode)
+    if not is_directory and not stat.S_ISREG(facts.st_mode):
+        raise UnsafeFile(f"{place}: neither a plain file nor a directory", hint="put the file itself there")
+    theirs = gid >= 0 and facts.st_gid == gid
+    if facts.st_uid not in allowed and (is_directory or not theirs):
+        owners = ", ".join(str(each) for each in sorted(allowed))
+        raise UnsafeFile(
+            f"{place}: owned by uid {facts.st_uid}, allowed: {owners}", hint=f"chown {min(allowed)} {place}"
+        )
+    writable = stat.S_IWOTH if theirs else stat.S_IWGRP | stat.S_IWOTH
+    if facts.st_mode & writable:
+        mode = stat.S_IMODE(facts.st_mode)
+        raise UnsafeFile(f"{place}: others can write it (mode {mode:04o})", hint=f"chmod o-w {place}")

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from sifgate.admission.ports import Footing, Ports, Told
 from sifgate.errors import Unresolved
 from sifgate.model.decision import Action, Decision, Reason
-from sifgate.model.image import ReferenceKind
+from sifgate.model.image import ImageFacts, ReferenceKind
 from sifgate.model.launch import LaunchEvent
 from sifgate.model.verdict import ScanState
 
@@ -23,6 +25,10 @@ class Review(msgspec.Struct, frozen=True):
     """What this node would have decided; differs from `decision` where another node of the step was first."""
     told: str = ""
     """Code of the record that this launch has already, from another door; empty: it has none."""
+    at: float = 0.0
+    """The moment of the decision, seconds since 1970, whole milliseconds; 0: none was made here."""
+    asked: LaunchEvent | None = None
+    """The launch as it was asked about, before anything was found out; None: `launch` is."""
 
 
 async def review(launch: LaunchEvent, ports: Ports, *, patience: float) -> Review:
@@ -34,32 +40,43 @@ async def review(launch: LaunchEvent, ports: Ports, *, patience: float) -> Revie
     found = await _look(launch, ports, patience)
     if isinstance(found, Told):
         return Review(launch, found.footing, found.decision, found.decision, found.reference)
-    footing = _bounded_pending(found, launch, ports)
-    own = await ports.judge.decide(footing, launch)
+    footing = _bounded_pending(found.footing, launch, ports)
+    full = launch if found.facts is None else msgspec.structs.replace(launch, image=found.facts)
+    footing, full, at = ports.judge.prepare(footing, full)
+    own = await ports.judge.decide(footing, full, at)
     decision = own
     if launch.job.nodes > 1:
-        decision = await ports.steps.keep_first(launch, footing, own)
-    return Review(launch, footing, decision, own)
+        decision = await ports.steps.keep_first(full, footing, own)
+    return Review(full, footing, decision, own, at=at, asked=launch)
 
 
-async def _look(launch: LaunchEvent, ports: Ports, patience: float) -> Footing | Told:
+class _Seen(NamedTuple):
+    """What is known of an image and of its file."""
+
+    footing: Footing
+    facts: ImageFacts | None = None
+    """None: the policy reads none."""
+
+
+async def _look(launch: LaunchEvent, ports: Ports, patience: float) -> _Seen | Told:
     pulled = launch.reference.kind is ReferenceKind.TRANSPORT and launch.word > 0 and ports.shim.pulls
     if launch.reference.kind is not ReferenceKind.PATH and not pulled:
-        return Footing(state=ScanState.UNRESOLVED, detail=_NOT_A_FILE[launch.reference.kind])
+        return _Seen(Footing(state=ScanState.UNRESOLVED, detail=_NOT_A_FILE[launch.reference.kind]))
     try:
         if pulled:
             descriptor = await ports.shim.pull(launch.reference, launch.word)
         else:
             descriptor = await ports.shim.open(launch.reference, launch.cwd)
     except Unresolved as error:
-        return Footing(state=ScanState.UNRESOLVED, detail=str(error))
+        return _Seen(Footing(state=ScanState.UNRESOLVED, detail=str(error)))
     told = ports.past.told(launch)
     if told is not None:
         return told
-    known = ports.images.recall(descriptor)
-    if known is not None:
-        return known
-    return await ports.images.find_out(descriptor, launch, patience)
+    facts = ports.images.describe(descriptor, launch, patience)
+    footing = ports.images.recall(descriptor)
+    if footing is None:
+        footing = await ports.images.find_out(descriptor, launch, patience)
+    return _Seen(footing, None if facts is None else await facts)
 
 
 def _bounded_pending(footing: Footing, launch: LaunchEvent, ports: Ports) -> Footing:

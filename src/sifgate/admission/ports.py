@@ -8,12 +8,12 @@ infrastructure: these are standings.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from sifgate.model.decision import Decision
-from sifgate.model.image import ImageReference
+from sifgate.model.image import ImageFacts, ImageReference
 from sifgate.model.launch import LaunchEvent
 from sifgate.model.verdict import FailureCause, ScanState, Standing, UnscannableCause
 
@@ -51,6 +51,15 @@ class Told(msgspec.Struct, frozen=True):
     """Code of its record."""
 
 
+class Case(NamedTuple):
+    """All that a decision is made of, beside the policy."""
+
+    footing: Footing
+    launch: LaunchEvent
+    at: float
+    """The moment: seconds since 1970, whole milliseconds."""
+
+
 class Shim(Protocol):
     """The program at the door; it opens files with the user's ids."""
 
@@ -77,6 +86,12 @@ class Images(Protocol):
         Takes the descriptor over. One scan per image however many ask; it goes on after all of them gave up.
         """
 
+    def describe(self, descriptor: int, launch: LaunchEvent, patience: float) -> Awaitable[ImageFacts] | None:
+        """Begin to find out what the policy reads of the image file itself; None where it reads nothing.
+
+        What is not known after `patience` seconds is left empty; it is found out for the next launch.
+        """
+
 
 class Judge(Protocol):
     """The policy in force."""
@@ -89,8 +104,11 @@ class Judge(Protocol):
     def policy_digest(self) -> str:
         """Digest of the policy in force."""
 
-    def decide(self, footing: Footing, launch: LaunchEvent) -> Awaitable[Decision]:
-        """Return the decision for this launch, now."""
+    def prepare(self, footing: Footing, launch: LaunchEvent) -> Case:
+        """Return what is decided, complete: with the grant and the state of the budget at this moment."""
+
+    def decide(self, footing: Footing, launch: LaunchEvent, at: float) -> Awaitable[Decision]:
+        """Return the decision for this launch at that moment."""
 
 
 class Passes(Protocol):

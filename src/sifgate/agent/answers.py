@@ -13,8 +13,11 @@ import msgspec
 
 from sifgate.admission.controller import Review
 from sifgate.admission.ports import Footing
+from sifgate.agent.alarms import Alarms
+from sifgate.agent.budget import HOUR
+from sifgate.agent.evidence import Evidence
 from sifgate.agent.journal import Entry, Journal
-from sifgate.agent.judge import Judge
+from sifgate.agent.judge import Judge, moment
 from sifgate.agent.loop import Loop
 from sifgate.agent.once import Once, Shown
 from sifgate.agent.scans import Scans
@@ -24,6 +27,7 @@ from sifgate.audit.record import AuditRecord, Stand, compose, encode, record_id
 from sifgate.model.decision import Action
 from sifgate.model.launch import Door, LaunchEvent
 from sifgate.model.verdict import ScanState, Standing
+from sifgate.policy.break_glass import ALARM as BREAK_GLASS
 from sifgate.render.notice import notice
 
 
@@ -51,7 +55,16 @@ class Answers:
     """Writes records and replies; used from the loop only."""
 
     def __init__(
-        self, *, node: str, loop: Loop, judge: Judge, scans: Scans, journal: Journal, once: Once
+        self,
+        *,
+        node: str,
+        loop: Loop,
+        judge: Judge,
+        scans: Scans,
+        journal: Journal,
+        once: Once,
+        evidence: Evidence,
+        alarms: Alarms,
     ) -> None:
         self.node = node
         self._loop = loop
@@ -59,6 +72,8 @@ class Answers:
         self._scans = scans
         self._journal = journal
         self._once = once
+        self._evidence = evidence
+        self._alarms = alarms
         self._shown = Shown()
         self.decided: dict[str, int] = {action.word: 0 for action in Action}
         """Decisions since start, by action."""
@@ -108,14 +123,30 @@ class Answers:
         lines = []
         for review, record, _ in launches:
             if record is None:
-                self._scans.passed(review.launch, "")
+                self._scans.passed(review.asked or review.launch, "", review.launch)
                 continue
             lines.append(encode(record))
             self.decided[review.decision.action.word] += 1
             self.by_door[review.launch.door.value] += 1
             passed = outcome == "decided" and review.decision.action is not Action.BLOCK
-            self._scans.passed(review.launch, record.id if passed else "")
+            self._scans.passed(review.asked or review.launch, record.id if passed else "", review.launch)
+            self._alarm(review)
+            if outcome == "decided":
+                self._judge.settle(review.footing, review.decision, review.at)
         return lines
+
+    def _alarm(self, review: Review) -> None:
+        """Tell the site what the decision wants it to be told at once."""
+        decision, launch = review.decision, review.launch
+        for name in decision.alarms:
+            if name == BREAK_GLASS and launch.grant is not None:
+                grant = launch.grant
+                what = f"{launch.requester.user or launch.requester.uid} starts {launch.reference.text}"
+                text = f"{what}, refused but for grant {grant.id} (until {grant.ends}): {grant.reason}"
+                self._alarms.ring(name, (grant.id, launch.reference.text), text)
+            else:
+                text = f"the fail-open budget of {self.node} is used up until the hour ends"
+                self._alarms.ring(name, int(review.at) // HOUR, text)
 
     def _seen(self, review: Review, manner: Manner) -> bool:
         """Return whether the warning was shown to this audience before; from now on it was."""
@@ -138,7 +169,7 @@ class Answers:
     def _unwritable(self, session: Session, found: Found) -> None:
         """Reply under the policy's `audit_unwritable`: the decision itself cannot be proved."""
         self._once.forget()
-        action = self._judge.unwritable(found.review.launch)
+        action = self._judge.unwritable(found.review.launch).action
         text = ""
         if action >= Action.WARN:
             text = f"sifgate: launch {_DONE[action]}: no audit record can be written on {self.node}\n"
@@ -148,13 +179,14 @@ class Answers:
         """Judge a launch that has passed as pending by the verdict that came afterwards."""
         if footing.state is ScanState.PENDING or footing.cause is not None:
             return
-        promise = self._judge.decide(footing, launch)
+        case = self._judge.prepare(footing, launch)
+        promise = self._judge.decide(*case)
 
         def judged() -> None:
             decision = promise.result()
             if decision.would_be is not Action.BLOCK:
                 return
-            own = Review(launch, footing, decision, decision)
+            own = Review(case.launch, case.footing, decision, decision, at=case.at)
             self._journal.note(encode(self._would_have(own, record)))
 
         if promise.done:
@@ -165,8 +197,16 @@ class Answers:
     def _would_have(self, found: Review, record: str) -> AuditRecord:
         return msgspec.structs.replace(self._compose(found, "would_have_blocked"), of=record)
 
+    def _name(self, found: Review) -> None:
+        """Have what the record names kept as long as the record is."""
+        self._evidence.named(found.decision.policy_digest)
+        verdict = found.footing.digest
+        if verdict and not self._evidence.named(verdict):
+            self._loop.offload(lambda: self._evidence.mend(verdict), quick=True)
+
     def _compose(self, found: Review, outcome: str, latency_ms: float = 0.0) -> AuditRecord:
-        now = time.time()
+        now = found.at or moment()
+        self._name(found)
         return compose(
             record_id(now, os.urandom(6)),
             now=now,

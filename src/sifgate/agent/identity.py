@@ -28,8 +28,8 @@ _STATX_MNT_ID_UNIQUE = 0x4000  # Linux 6.8; an older kernel leaves the bit out o
 _O_PATH = 0o10000000
 _MAX_HANDLE = 128
 
-# struct statx: mask, mode @28, ino @32, size @40, ctime @96, mtime @112, dev @136, mnt_id @144
-_STATX = struct.Struct("=I24xH2xQQ48xqI4xqI12xIIQ")
+# struct statx: mask, uid @20, mode @28, ino @32, size @40, ctime @96, mtime @112, dev @136, mnt_id @144
+_STATX = struct.Struct("=I16xI4xH2xQQ48xqI4xqI12xIIQ")
 _MOUNT = struct.Struct("=Q")
 
 _statx = _LIBC.statx
@@ -49,6 +49,8 @@ class Identity(NamedTuple):
     mode: int
     unique: bool
     """Whether `mount` is never used again until the next boot."""
+    owner: int = -1
+    """The owner's uid."""
 
     @property
     def regular(self) -> bool:
@@ -62,8 +64,8 @@ def identify(descriptor: int) -> Identity:
     buffer = ctypes.create_string_buffer(256)
     if _statx(descriptor, b"", _AT_EMPTY_PATH | _AT_STATX_DONT_SYNC, mask, buffer) != 0:
         raise OSError(ctypes.get_errno(), "statx")
-    answered, mode, inode, size, ctime, ctime_ns, mtime, mtime_ns, major, minor, mount = _STATX.unpack_from(
-        buffer
+    answered, owner, mode, inode, size, ctime, ctime_ns, mtime, mtime_ns, major, minor, mount = (
+        _STATX.unpack_from(buffer)
     )
     unique = answered & _STATX_MNT_ID_UNIQUE != 0
     if not unique:
@@ -77,6 +79,7 @@ def identify(descriptor: int) -> Identity:
         ctime * 1_000_000_000 + ctime_ns,
         mode,
         unique,
+        owner,
     )
 
 

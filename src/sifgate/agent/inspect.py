@@ -12,10 +12,11 @@ from functools import partial
 from sifgate.admission.ports import Footing
 from sifgate.agent.cache import Cache
 from sifgate.agent.identity import identify
-from sifgate.agent.memo import Memo, Reading
+from sifgate.agent.memo import Key, Memo, Reading
 from sifgate.agent.mounts import Mounts
 from sifgate.errors import Unscannable
-from sifgate.image.worker import extract
+from sifgate.image.facts import FileFacts
+from sifgate.image.worker import extract, read_facts
 from sifgate.model.image import CoverageFacts, Extraction
 from sifgate.model.verdict import ScanState, UnscannableCause
 
@@ -53,6 +54,7 @@ class Inspector:
         self._mounts = mounts
         self._cache = cache
         self._extract: Extract = extract_one or partial(extract, uid=uid)
+        self._uid = uid
         self._turns = threading.Semaphore(workers)
         self.extractions = 0
 
@@ -71,6 +73,37 @@ class Inspector:
         finally:
             if inspection.layer >= 0:
                 os.close(inspection.layer)
+
+    def facts(
+        self, descriptor: int, wanted: tuple[str, ...], ring: bytes
+    ) -> tuple[FileFacts | None, Key | None, float]:
+        """Return facts of a regular file, the key to remember them under (None: not at all), and for how many seconds.
+
+        No facts where the file changed meanwhile. Raises `Unscannable`, OSError.
+        """
+        own = self._opened_anew(descriptor)
+        try:
+            with self._turns:
+                reading = Reading(own, self._mounts)
+                found = read_facts(own, wanted, ring=ring, uid=self._uid)
+                still, life = reading.close()
+            if not still:
+                return None, None, 0.0
+            key = self._memo.key(own, reading.before, reading.trait) if life else None
+            return found, key, self._memo.span(life)
+        finally:
+            os.close(own)
+
+    def _opened_anew(self, descriptor: int) -> int:
+        """Return the file opened once more, since leases belong to one open(): a scan may read it at the same time.
+
+        Only where its file system is a local one that is believed: an open() elsewhere may wait, or mean another user.
+        """
+        trait = self._mounts.known(identify(descriptor))
+        if trait is not None and trait.believed and not trait.network:
+            with contextlib.suppress(OSError):
+                return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return os.dup(descriptor)
 
     def _inspect(self, descriptor: int) -> Inspection:
         for _ in range(_TRIES):

@@ -1,33 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The policy in force, and decisions remembered under everything that they read (design §3, law 1).
+"""Decisions, remembered under everything that they read (design §3, law 1).
 
 The key of a decision: policy digest, what is known (verdict digest, or state and cause), and the launch fields that
-the policy says it reads. Kept until `valid_until`, the next instant at which a clock in it changes.
+the policy says it reads, grant and budget among them. Kept until `valid_until`, the next instant at which a clock in it
+changes. The moment that a decision is made for, whole milliseconds, is the one in its record, remembered or not.
 """
 
 from __future__ import annotations
 
-import os
-import syslog
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime, timezone
-from pathlib import Path
+from datetime import datetime, timedelta, timezone
 
-from sifgate import fsguard
-from sifgate.admission.ports import Footing
+import msgspec
+
+from sifgate.admission.ports import Case, Footing
+from sifgate.agent.budget import Budget
 from sifgate.agent.cache import Cache
+from sifgate.agent.grants import Grants
+from sifgate.agent.holder import PolicyHolder, first_line
 from sifgate.agent.turns import Promise
-from sifgate.errors import ConfigError, PolicyError
 from sifgate.model.decision import Action, Decision
 from sifgate.model.launch import LaunchEvent
 from sifgate.model.verdict import FailureCause, ScanState, Standing, Verdict
 from sifgate.policy.document import Policy
 from sifgate.policy.evaluate import evaluate
-from sifgate.policy.fallback import fallback_policy
-from sifgate.policy.load import load_policy, policy_files
 
 DECISIONS_LIMIT = 4096
 FINDINGS_LIMIT = 12_000
@@ -35,55 +34,6 @@ FINDINGS_LIMIT = 12_000
 
 Offload = Callable[[Callable[[], Decision]], Promise[Decision]]
 Key = tuple[object, ...]
-
-
-class PolicyHolder:
-    """The last good policy of a file; a bad reload keeps it and says so."""
-
-    def __init__(self, path: Path, posture: Path) -> None:
-        self._path = path
-        self._posture = posture
-        self.policy: Policy = fallback_policy()
-        self.problem = "no policy has been loaded yet"
-        """Why the file as it is cannot be used; empty: it is in force."""
-        self.loaded_once = False
-        self.posture_problem = ""
-
-    def reload(self) -> str:
-        """Read the file anew; return the problem, empty if it is in force now."""
-        try:
-            for file in policy_files(self._path):
-                fsguard.check(file, owner_uid=os.geteuid())
-            policy = load_policy(self._path)
-        except (PolicyError, ConfigError) as error:
-            self.problem = str(error)
-            syslog.syslog(syslog.LOG_ALERT | syslog.LOG_DAEMON, f"sifgate: policy_invalid: {_line(error)}")
-            return self.problem
-        self.policy, self.problem, self.loaded_once = policy, "", True
-        self._write_posture()
-        return ""
-
-    def _write_posture(self) -> None:
-        """Put the posture file in place whole or not at all; shims read it when no agent answers."""
-        content = self.policy.posture().encode()
-        temporary = self._posture.with_name(f".{self._posture.name}.{os.getpid()}")
-        try:
-            if self._posture.exists() and self._posture.read_bytes() == content:
-                self.posture_problem = ""
-                return
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o644)
-                file.write(content)
-                file.flush()
-                os.fsync(descriptor)
-            temporary.replace(self._posture)
-            self.posture_problem = ""
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            self.posture_problem = f"{self._posture}: {error.strerror or error}"
-            text = f"sifgate: posture not written: {self.posture_problem}"
-            syslog.syslog(syslog.LOG_WARNING | syslog.LOG_DAEMON, text)
 
 
 class Verdicts:
@@ -124,11 +74,21 @@ class Verdicts:
 class Judge:
     """Decides; warm launches from memory, in the loop."""
 
-    def __init__(self, holder: PolicyHolder, verdicts: Verdicts, offload: Offload) -> None:
+    def __init__(
+        self,
+        holder: PolicyHolder,
+        verdicts: Verdicts,
+        offload: Offload,
+        *,
+        grants: Grants | None = None,
+        budget: Budget | None = None,
+    ) -> None:
         self.holder = holder
         self.verdicts = verdicts
+        self.budget = budget or Budget()
+        self._grants = grants
         self._offload = offload
-        self._decisions: OrderedDict[Key, tuple[Decision, float]] = OrderedDict()
+        self._decisions: OrderedDict[Key, tuple[Decision, float, float]] = OrderedDict()
         self._lock = threading.Lock()
         self.evaluations = 0
 
@@ -147,24 +107,43 @@ class Judge:
         """Digest of the policy in force."""
         return self.holder.policy.digest
 
-    def decide(self, footing: Footing, launch: LaunchEvent) -> Promise[Decision]:
-        """Return a promise of the decision for this launch, now; kept already where it is remembered or cheap."""
-        remembered = self._recall(self._key(self.holder.policy, footing, launch))
+    def prepare(self, footing: Footing, launch: LaunchEvent) -> Case:
+        """See the port `Judge`: grant and budget as they are now, if the policy reads them."""
+        at = moment()
+        footing = self._usable(footing)
+        policy = self.holder.policy
+        if self._grants is not None and len(self._grants) and policy.break_glass is not None:
+            grant = self._grants.of(launch.requester.uid, at)
+            launch = launch if grant is None else msgspec.structs.replace(launch, grant=grant)
+        if footing.cause is not None and policy.fail_open_budget is not None:
+            spent = self.budget.is_spent(policy.fail_open_budget.per_hour, at)
+            launch = msgspec.structs.replace(launch, budget_spent=spent)
+        return Case(footing, launch, at)
+
+    def _usable(self, footing: Footing) -> Footing:
+        """Return what is judged: the lack of a policy in place of anything else, where none was ever good."""
+        if self.holder.loaded_once:
+            return footing
+        return Footing(cause=FailureCause.POLICY_INVALID, detail=first_line(self.holder.problem))
+
+    def decide(self, footing: Footing, launch: LaunchEvent, at: float | None = None) -> Promise[Decision]:
+        """Return a promise of the decision at `at`, else now; kept already where it is remembered or cheap."""
+        moment_of = moment() if at is None else at
+        remembered = self._recall(self._key(self.holder.policy, footing, launch), moment_of)
         if remembered is not None:
             return Promise.kept(remembered)
         if not footing.digest:
-            return Promise.kept(self.decide_now(footing, launch))
-        return self._offload(lambda: self.decide_now(footing, launch))
+            return Promise.kept(self.decide_now(footing, launch, moment_of))
+        return self._offload(lambda: self.decide_now(footing, launch, moment_of))
 
-    def decide_now(self, footing: Footing, launch: LaunchEvent) -> Decision:
+    def decide_now(self, footing: Footing, launch: LaunchEvent, at: float | None = None) -> Decision:
         """Return the decision, evaluated here; reads the verdict from disk where it must."""
+        moment_of = moment() if at is None else at
         policy = self.holder.policy
         key = self._key(policy, footing, launch)
-        if not self.holder.loaded_once:
-            footing = Footing(cause=FailureCause.POLICY_INVALID, detail=_line(self.holder.problem))
-        decision = evaluate(policy, self.standing(footing), launch, datetime.now(timezone.utc))
+        decision = evaluate(policy, self.standing(self._usable(footing)), launch, clock(moment_of))
         self.evaluations += 1
-        self._remember(key, decision)
+        self._remember(key, decision, moment_of)
         return decision
 
     def standing(self, footing: Footing) -> Standing:
@@ -183,9 +162,18 @@ class Judge:
             digest=footing.digest,
         )
 
-    def unwritable(self, launch: LaunchEvent) -> Action:
-        """Return what the policy does with a launch that cannot be recorded."""
-        return self.decide_now(Footing(cause=FailureCause.AUDIT_UNWRITABLE), launch).action
+    def unwritable(self, launch: LaunchEvent) -> Decision:
+        """Return what the policy does with a launch that cannot be recorded; one that passes is counted."""
+        footing = Footing(cause=FailureCause.AUDIT_UNWRITABLE)
+        case = self.prepare(footing, launch)
+        decision = self.decide_now(*case)
+        self.settle(case.footing, decision, case.at)
+        return decision
+
+    def settle(self, footing: Footing, decision: Decision, at: float) -> None:
+        """Count a launch that goes on although sifgate could not do its work."""
+        if footing.cause is not None and decision.action is not Action.BLOCK:
+            self.budget.count(at)
 
     def forget(self) -> None:
         """Drop all remembered decisions (they also die by key when the policy changes)."""
@@ -204,21 +192,31 @@ class Judge:
             policy.launch_key(launch),
         )
 
-    def _recall(self, key: Key) -> Decision | None:
+    def _recall(self, key: Key, at: float) -> Decision | None:
+        """Return the decision remembered, if no clock in it lies between its own moment and `at`."""
         held = self._decisions.get(key)
-        if held is None or time.time() >= held[1]:
+        if held is None or not held[1] <= at < held[2]:
             return None
         return held[0]
 
-    def _remember(self, key: Key, decision: Decision) -> None:
+    def _remember(self, key: Key, decision: Decision, at: float) -> None:
         until = float("inf")
         if decision.valid_until:
             until = datetime.fromisoformat(decision.valid_until.replace("Z", "+00:00")).timestamp()
         with self._lock:
-            self._decisions[key] = (decision, until)
+            self._decisions[key] = (decision, at, until)
             while len(self._decisions) > DECISIONS_LIMIT:
                 self._decisions.popitem(last=False)
 
 
-def _line(error: object) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def moment() -> float:
+    """Return the clock that judges and is recorded: seconds since 1970, whole milliseconds."""
+    return time.time_ns() // 1_000_000 / 1000
+
+
+def clock(at: float) -> datetime:
+    """Return a moment as the evaluator takes it, exact to the millisecond."""
+    return _EPOCH + timedelta(milliseconds=round(at * 1000))
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

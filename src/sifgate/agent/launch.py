@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from functools import partial
 
 import msgspec
@@ -13,6 +14,7 @@ from sifgate.admission.controller import Review, review
 from sifgate.admission.ports import Footing, Ports, Told
 from sifgate.agent.answers import Answers, Found, Manner
 from sifgate.agent.bundle import Bundles
+from sifgate.agent.facts import Facts
 from sifgate.agent.jobs import Jobs
 from sifgate.agent.judge import Judge
 from sifgate.agent.loop import Loop
@@ -28,6 +30,7 @@ from sifgate.agent.shares import FairShares, PendingPasses
 from sifgate.agent.steps import Steps
 from sifgate.agent.turns import Promise
 from sifgate.model.decision import Action, Decision
+from sifgate.model.image import ImageFacts
 from sifgate.model.launch import Door, JobFacts, LaunchEvent
 from sifgate.render.notice import waiting
 
@@ -55,6 +58,7 @@ class Launches:
         loop: Loop,
         judge: Judge,
         scans: Scans,
+        facts: Facts,
         steps: Steps,
         passes: PendingPasses,
         shares: FairShares,
@@ -70,6 +74,7 @@ class Launches:
         self._loop = loop
         self._judge = judge
         self._scans = scans
+        self._facts = facts
         self._steps = steps
         self._passes = passes
         self._shares = shares
@@ -135,7 +140,7 @@ class Launches:
         pid = pid_of(message, session.peer)
         meeting = Meeting(self._once, pid, session, self._passes) if starts else None
         session.pulls = starts and message.first("can") != b"" and b"pull" in message.every("can")
-        images = Patience(session, self._scans, self._loop, voucher)
+        images = Patience(session, self._scans, self._facts, self._loop, voucher)
         ports = Ports(
             shim=session,
             images=images,
@@ -189,10 +194,13 @@ class Launches:
 class Patience:
     """The port `Images` of one conversation: tells the user that there is something to wait for."""
 
-    def __init__(self, session: Session, scans: Scans, loop: Loop, voucher: Vouched | None = None) -> None:
+    def __init__(
+        self, session: Session, scans: Scans, facts: Facts, loop: Loop, voucher: Vouched | None = None
+    ) -> None:
         self._session = session
         self._loop = loop
         self._scans = scans
+        self._facts = facts
         self._voucher = voucher
 
     def recall(self, descriptor: int) -> Footing | None:
@@ -207,6 +215,10 @@ class Patience:
         if patience > SCAN_IS_SHORT and not promise.done:
             self._loop.later(SCAN_IS_SHORT, lambda: self._tell(promise, waiting(launch, patience)))
         return promise
+
+    def describe(self, descriptor: int, launch: LaunchEvent, patience: float) -> Awaitable[ImageFacts] | None:
+        """See `Images.describe`."""
+        return self._facts.of(descriptor, self._session.identity, launch.requester.uid, patience)
 
     def _tell(self, promise: Promise[Footing], text: str) -> None:
         if not promise.done and not self._session.closed:

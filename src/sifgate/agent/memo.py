@@ -87,10 +87,9 @@ class Memo:
         `identity` is the descriptor's, where the caller has just asked for it.
         """
         identity = identity or identify(descriptor)
-        trait = self._mounts.known(identity)
-        if trait is None or not trait.believed or not identity.regular:
+        key = self.key_of(descriptor, identity)
+        if key is None:
             return None
-        key = self.key(descriptor, identity, trait)
         held = self._known.get(key)
         if held is None:
             return None
@@ -108,14 +107,16 @@ class Memo:
         """Remember what an image is that cannot change under its name, unless root himself goes into his storage."""
         self.restore((*name, self._slim_version), fingerprint, time.time() + IMAGE_LIFE)
 
+    def span(self, life: float) -> float:
+        """Return the seconds that something read may be believed, as `Reading.close` says; the short life for -1."""
+        return self._unleased_life if life < 0 else life
+
     def keep(self, reading: Reading, content: Content, life: float) -> tuple[Key, float] | None:
         """Remember what was read; return key and end of life as kept (for the disk), None where nothing was."""
         if life == 0.0:
             return None
-        if life < 0:
-            life = self._unleased_life
         key = self.key(reading.descriptor, reading.before, reading.trait)
-        end = time.time() + life
+        end = time.time() + self.span(life)
         self.restore(key, content, end)
         return key, end
 
@@ -131,6 +132,13 @@ class Memo:
         """Drop one entry."""
         with self._lock:
             self._known.pop(key, None)
+
+    def key_of(self, descriptor: int, identity: Identity) -> Key | None:
+        """Return the key under which a content may be remembered; None: it may not, or its mount is not judged yet."""
+        trait = self._mounts.known(identity)
+        if trait is None or not trait.believed or not identity.regular:
+            return None
+        return self.key(descriptor, identity, trait)
 
     def key(self, descriptor: int, identity: Identity, trait: Trait) -> Key:
         """Return the key of a content: by mount on local file systems, by source and file handle on network ones.

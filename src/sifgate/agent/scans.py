@@ -118,9 +118,12 @@ class Scans:
         self._loop.later(patience, lambda: self._give_up(promise, launch, scan))
         return promise
 
-    def passed(self, launch: LaunchEvent, record: str) -> None:
-        """Note that a launch went on as pending under this record, if its scan still runs."""
-        found = self._pending.pop(id(launch), None)
+    def passed(self, asked: LaunchEvent, record: str, launch: LaunchEvent) -> None:
+        """Note that a launch went on as pending under this record, if its scan still runs.
+
+        `asked` is the launch that `find_out` was given, `launch` the same with what was learnt since.
+        """
+        found = self._pending.pop(id(asked), None)
         if found is None or not record:
             return
         scan = found[1]

@@ -12,6 +12,7 @@ import msgspec
 from sifgate import wire
 from sifgate.admission.controller import review
 from sifgate.admission.ports import Ports
+from sifgate.agent.facts import Facts
 from sifgate.agent.judge import Judge
 from sifgate.agent.launch import Alone, Launches, Nothing, Patience, Unlimited
 from sifgate.agent.loop import Loop
@@ -36,6 +37,7 @@ class Verbs:
         launches: Launches,
         judge: Judge,
         scans: Scans,
+        facts: Facts,
         names: NameCache,
         log_path: Path,
         audit_group: str,
@@ -47,6 +49,7 @@ class Verbs:
         self._launches = launches
         self._judge = judge
         self._scans = scans
+        self._facts = facts
         self._names = names
         self._log_path = log_path
         self._audit_group = audit_group
@@ -74,7 +77,7 @@ class Verbs:
         if len(launches) != 1:
             session.refuse("usage", "one image is asked for with `path`")
             return
-        images = Patience(session, self._scans, self._loop)
+        images = Patience(session, self._scans, self._facts, self._loop)
         ports = Ports(
             shim=session,
             images=images,
@@ -85,7 +88,7 @@ class Verbs:
         )
         patience = message.number("deadline_ms", 60_000) / 1000
         found = await review(launches[0], ports, patience=min(patience, 1800.0))
-        self._scans.passed(launches[0], "")
+        self._scans.passed(launches[0], "", launches[0])
 
         def answer() -> bytes:
             standing = self._judge.standing(found.footing)

@@ -16,13 +16,19 @@ import msgspec
 import psutil
 
 from sifgate import fsguard
+from sifgate.agent.alarms import Alarms
 from sifgate.agent.answers import Answers
 from sifgate.agent.bundle import Bundles
 from sifgate.agent.cache import Cache
+from sifgate.agent.evidence import Evidence
+from sifgate.agent.facts import Facts
+from sifgate.agent.grants import Grants
+from sifgate.agent.heads import Heads
+from sifgate.agent.holder import PolicyHolder
 from sifgate.agent.inspect import Extract, Inspector
 from sifgate.agent.jobs import Jobs
 from sifgate.agent.journal import Journal
-from sifgate.agent.judge import Judge, PolicyHolder, Verdicts
+from sifgate.agent.judge import Judge, Verdicts
 from sifgate.agent.launch import Launches
 from sifgate.agent.listener import Listener, bind, handed_over
 from sifgate.agent.loop import Loop
@@ -41,7 +47,7 @@ from sifgate.agent.verbs import Verbs
 from sifgate.audit.chain import Chain
 from sifgate.audit.log import AuditLog
 from sifgate.config import AuditSettings, Places, Settings, load_settings, server_from_engine
-from sifgate.errors import ConfigError
+from sifgate.errors import AuditError, ConfigError
 from sifgate.image.slim import VERSION as SLIM_VERSION
 from sifgate.image.worker import sandbox_layers
 
@@ -76,7 +82,10 @@ class Knowledge:
             self.memo.restore(key, fingerprint, end)
         self.remote = Remote(settings.server)
         self.holder = PolicyHolder(places.etc / "policy.yaml", places.etc / "posture")
-        self.judge = Judge(self.holder, Verdicts(self.cache), partial(loop.offload, quick=True))
+        self.grants = Grants(state / "grants.json")
+        self.judge = Judge(
+            self.holder, Verdicts(self.cache), partial(loop.offload, quick=True), grants=self.grants
+        )
         self.inspector = Inspector(
             self.memo,
             mounts,
@@ -116,8 +125,17 @@ class Agent:
         self.memo, self.cache, self.remote = known.memo, known.cache, known.remote
         self.holder, self.judge = known.holder, known.judge
         self.inspector, self.scans = known.inspector, known.scans
+        state = places.state / "agent"
+        self.evidence = Evidence(state / "evidence", self.log.path, self.cache.packed)
+        self.cache.keep = self.evidence.keep_verdict
+        self.journal.rotated = self.tidy
         self.steps = Steps(self.remote, self.loop.offload)
+        self.grants = known.grants
+        self.alarms = Alarms()
         names = NameCache(partial(self.loop.offload, quick=True))
+        self.facts = Facts(
+            self.loop, self.holder, self.memo, self.inspector, names, per_user=own.shares.cold_scans
+        )
         parses = Parses(partial(self.loop.offload, quick=True))
         once = Once()
         self.answers = Answers(
@@ -127,6 +145,8 @@ class Agent:
             scans=self.scans,
             journal=self.journal,
             once=once,
+            evidence=self.evidence,
+            alarms=self.alarms,
         )
         self.launches = Launches(
             answers=self.answers,
@@ -134,6 +154,7 @@ class Agent:
             loop=self.loop,
             judge=self.judge,
             scans=self.scans,
+            facts=self.facts,
             steps=self.steps,
             passes=PendingPasses(lambda: self.holder.policy.pending_passes),
             shares=shares,
@@ -162,6 +183,7 @@ class Agent:
             launches=self.launches,
             judge=self.judge,
             scans=self.scans,
+            facts=self.facts,
             names=names,
             log_path=self.log.path,
             audit_group=self.settings.audit.group,
@@ -172,24 +194,51 @@ class Agent:
 
     def _shipper(self) -> Shipper:
         audit = self.settings.audit
-        cursor = self.places.state / "agent" / "shipped.json"
-        return Shipper(self.log.path, cursor, self.remote, batch=audit.batch, spool_bytes=audit.spool_bytes)
+        state = self.places.state / "agent"
+        self.heads = Heads(state / "heads.jsonl", self.log, self.remote, self.answers.node)
+        return Shipper(
+            self.log.path,
+            state / "shipped.json",
+            self.remote,
+            batch=audit.batch,
+            spool_bytes=audit.spool_bytes,
+            heads=self.heads,
+            evidence=self.evidence,
+        )
 
     def start(self) -> None:
         """Load the policy and begin to ship; what is wrong with the policy is a posture, not a reason to stay away."""
         self.reload()
+        self.tidy()
         if self.settings.audit.ship and self.settings.server.url:
             self.shipper.start()
 
     def reload(self) -> str:
         """Read policy and settings anew, as SIGHUP asks; return what is wrong, empty if nothing is."""
         problem = self.holder.reload()
+        self._keep_policy()
         try:
             self.remote.settings = read_settings(self.places).server
         except ConfigError as error:
             problem = problem or str(error)
         self.loop.soon(self.log.reopen_if_rotated)  # type: ignore[arg-type]  # its answer matters to nobody here
         return problem
+
+    def tidy(self) -> None:
+        """Delete, in a thread, the evidence that no log file names any more."""
+
+        def prune() -> None:
+            try:
+                self.evidence.prune()
+            except (AuditError, OSError) as error:
+                self.evidence.problem = str(error)
+
+        self.loop.offload(prune)
+
+    def _keep_policy(self) -> None:
+        policy = self.holder.policy
+        if self.holder.loaded_once:
+            self.evidence.keep_policy(policy.digest, msgspec.json.encode(self.holder.sources))
 
     def close(self) -> None:
         """Hang up, write everything down, and let go."""
@@ -251,7 +300,12 @@ class Agent:
                 "unshipped_bytes": self.shipper.lag,
                 "shipped": self.shipper.cursor.shipped,
                 "skipped": self.shipper.cursor.skipped,
-                "ship_problem": self.shipper.problem,
+                "ship_problem": self.shipper.problem or self.shipper.problem_beside,
+                "heads": self.heads.sent,
+                "head_problem": self.heads.problem,
+                "chain": self.log.chain.stand if self.log.chain else None,
+                "discontinuities": self.log.chain.discontinuities if self.log.chain else 0,
+                "evidence_problem": self.evidence.problem,
             },
             "sandbox": sandbox_layers(),
         }

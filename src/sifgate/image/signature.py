@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import time
 from datetime import datetime, timezone
 from types import ModuleType
 from typing import Any
@@ -113,6 +114,11 @@ def load() -> ModuleType:
 
     module: ModuleType = pysequoia
     return module
+
+
+def usable_keys(data: bytes) -> int:
+    """Return how many keys of a ring are valid now; raises ValueError where it is no ring, ImportError."""
+    return len(Ring(data, time.time()))
 
 
 def verify(reader: Reader, ring: Ring) -> tuple[Signer, ...]:

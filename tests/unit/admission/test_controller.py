@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from sifgate.admission.controller import Review, review
-from sifgate.admission.ports import Footing, Ports, Told
+from sifgate.admission.ports import Case, Footing, Ports, Told
 from sifgate.agent.turns import Promise, drive
 from sifgate.errors import Unresolved
 from sifgate.model.decision import Action, Decision
-from sifgate.model.image import ImageReference, ReferenceKind
-from sifgate.model.launch import Door, JobFacts, LaunchEvent, Requester
+from sifgate.model.image import ImageFacts, ImageReference, ReferenceKind
+from sifgate.model.launch import Door, Grant, JobFacts, LaunchEvent, Requester
 from sifgate.model.verdict import ScanState
 
 KNOWN = Footing(state=ScanState.KNOWN, fingerprint="ab" * 32, digest="sha256:cd")
@@ -35,6 +35,9 @@ class World:
         self.pulls = False
         self.judged_when_pulled = False
         self.before: Told | None = None
+        self.facts: ImageFacts | None = None
+        self.grant: Grant | None = None
+        self.judged: tuple[LaunchEvent, float] | None = None
         self.policy_digest = "sha256:policy"
 
     @property
@@ -74,9 +77,21 @@ class World:
         self.diary.append(f"find_out {descriptor} {patience:g}")
         return Promise.kept(self.found)
 
-    def decide(self, footing: Footing, launch: LaunchEvent) -> Promise[Decision]:
+    def describe(self, descriptor: int, launch: LaunchEvent, patience: float) -> Promise[ImageFacts] | None:
+        """See the port `Images`."""
+        del launch, patience
+        if self.facts is None:
+            return None
+        self.diary.append(f"describe {descriptor}")
+        return Promise.kept(self.facts)
+
+    def prepare(self, footing: Footing, launch: LaunchEvent) -> Case:
         """See the port `Judge`."""
-        del launch
+        return Case(footing, msgspec.structs.replace(launch, grant=self.grant), 1_700_000_000.123)
+
+    def decide(self, footing: Footing, launch: LaunchEvent, at: float) -> Promise[Decision]:
+        """See the port `Judge`."""
+        self.judged = (launch, at)
         self.diary.append(f"decide {footing.state.value if footing.state else footing.cause}")
         return Promise.kept(Decision(self.action, self.action))
 
@@ -215,3 +230,21 @@ def test_what_is_no_file_yet_is_left_to_the_runtimes_door(elsewhere: bool, state
     if elsewhere:
         assert (found.decision.action, found.decision.reasons[0].rule) == (Action.LOG, "transport")
         assert world.diary == []
+
+
+def test_what_the_policy_reads_of_the_file_is_judged_and_kept() -> None:
+    """Facts and grant are part of the launch that is decided and recorded; the moment is the one that judged."""
+    world = World()
+    world.facts = ImageFacts(owner="root", signers=("AB" * 20,))
+    world.grant = Grant("g1", 1000, "disk full", "root", "2026-01-01T00:00:00Z", "2026-01-01T02:00:00Z")
+    found = run(world)
+    assert world.diary == ["open /home/alice/x.sif", "describe 7", "recall 7", "decide known"]
+    assert found.launch.image == world.facts
+    assert found.launch.grant == world.grant
+    assert world.judged == (found.launch, found.at)
+    assert found.asked == LAUNCH
+
+
+def test_nothing_is_asked_of_a_file_that_the_policy_reads_nothing_of() -> None:
+    """The launch stays the very value that it was, but for what the agent adds."""
+    assert run(World()).launch.image == ImageFacts()
