@@ -17,8 +17,8 @@ _LOCK = 0x73696667617465
 """Key of the advisory lock: `sifgate` in ASCII."""
 
 
-def upgrade(dsn: str) -> None:
-    """Bring the database to the newest schema; a second server waits for the first; raises StoreError.
+def upgrade(dsn: str, revision: str = "head") -> None:
+    """Bring the database to a schema, the newest one; a second server waits for the first; raises StoreError.
 
     All steps are one transaction, so that a server killed in between leaves the old schema whole.
     """
@@ -32,7 +32,7 @@ def upgrade(dsn: str) -> None:
         with engine.begin() as connection:
             connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             settings.attributes["connection"] = connection
-            command.upgrade(settings, "head")
+            command.upgrade(settings, revision)
     except (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, CommandError) as error:
         raise StoreError(f"the database cannot be brought to this version's schema: {error}") from error
     finally:
