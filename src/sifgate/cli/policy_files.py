@@ -18,11 +18,18 @@ def in_force(places: Places) -> Path:
     return machine if places == Places.here() and not own.exists() else own
 
 
+def named_policy(path: Path) -> Path:
+    """Return the path; raises ConfigError where there is no such file."""
+    if not path.is_file():
+        raise ConfigError(
+            f"{path}: no such policy file", hint="name one, or write one: `sifgate policy init`"
+        )
+    return path
+
+
 def candidate_policy(path: Path) -> Policy:
     """Return the policy in a file; raises ConfigError where there is none, PolicyError where it is not valid."""
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such policy file")
-    return load_policy(path)
+    return load_policy(named_policy(path))
 
 
 def present_policy(named: str, places: Places) -> Policy | None:
