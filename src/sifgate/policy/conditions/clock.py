@@ -45,7 +45,7 @@ def clock_date(finding: Finding, word: str) -> date | None:
     return day_of(str(getattr(finding, CLOCKS[word])))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def day_of(text: str) -> date | None:
     """Return the UTC day of an ISO date, or of an ISO time with its zone; None for anything else."""
     if _DATE.fullmatch(text):

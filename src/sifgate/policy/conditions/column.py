@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+Key = Callable[[Any], Hashable]
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -17,9 +19,13 @@ class Column:
     """
 
     attributes: tuple[str, ...]
-    key: Callable[[Any], Hashable] | None = None
+    key: Key | None = None
+
+
+FIXABLE = Column(("fixed_version",), bool)
+"""The same as the attribute `fixable`, which is computed anew whenever it is asked for."""
 
 
 def plain(attributes: Iterable[str]) -> tuple[Column, ...]:
     """Return a column for each attribute as it is."""
-    return tuple(Column((name,)) for name in sorted(attributes))
+    return tuple(FIXABLE if name == "fixable" else Column((name,)) for name in sorted(attributes))

@@ -12,7 +12,13 @@ import msgspec
 
 from sifgate.yamlnode import Node, quoted
 
-_OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "=": operator.eq}
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "=": operator.eq,
+}
 _WORDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than", "=": "exactly"}
 _FORM = re.compile(r"(>=|<=|>|<|=)\s*([0-9.]{1,20})([a-z]{0,2})", re.ASCII)
 _DECIMAL = re.compile(r"[0-9]{1,3}(\.[0-9]{1,9})?", re.ASCII)
@@ -28,7 +34,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
     def holds(self, value: float) -> bool:
         """Return whether a value stands on the right side of the border."""
-        return bool(_OPERATORS[self.sign](value, self.border))
+        return _OPERATORS[self.sign](value, self.border)
 
     def say(self, show: Callable[[float], str]) -> str:
         """Return e.g. `at least 7.0`, with the border as `show` writes it."""

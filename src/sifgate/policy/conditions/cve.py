@@ -67,7 +67,7 @@ class CveCondition(Condition, frozen=True):
 
     def _of(self, known: tuple[str, tuple[str, ...]]) -> Truth:
         name, aliases = known
-        return Truth.of(name.upper() in self.names or any(alias.upper() in self.names for alias in aliases))
+        return Truth.of(name.upper() in self.names or not self.names.isdisjoint(map(str.upper, aliases)))
 
 
 def read_vulnerability(node: Node) -> str:

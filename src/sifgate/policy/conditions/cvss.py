@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from sifgate.model.finding import Finding, Score
 from sifgate.policy.conditions.column import Column
@@ -43,16 +43,16 @@ class CvssCondition(Condition, frozen=True):
     def test(self, finding: Finding, situation: Situation) -> Truth:
         """Return whether the score fits; unknown where there is none of these versions."""
         del situation
-        return self._of((finding.cvss, finding.scores))
+        return self._of_versions(finding.scores) if self.version else self._of(finding.cvss)
 
     def reads(self) -> frozenset[str]:
-        """Return `cvss` and `scores`."""
-        return frozenset({"cvss", "scores"})
+        """Return `cvss`, or `scores` where versions are named."""
+        return frozenset({"scores" if self.version else "cvss"})
 
     def columns(self, situation: Situation) -> tuple[Column, ...]:
         """Return on which side of the border the score stands."""
         del situation
-        return (Column(("cvss", "scores"), self._of),)
+        return (Column(("scores",), self._of_versions) if self.version else Column(("cvss",), self._of),)
 
     def phrase(self, situation: Situation) -> Phrase:
         """Return e.g. `with a CVSS score of at least 7.0 (version 3.1)`."""
@@ -60,20 +60,17 @@ class CvssCondition(Condition, frozen=True):
         versions = f" (version {' or '.join(self.version)})" if self.version else ""
         return Phrase(after=f"with a CVSS score of {self.score.say('{:.1f}'.format)}{versions}")
 
-    def _of(self, known: tuple[float, tuple[Score, ...]]) -> Truth:
-        highest, scores = known
-        if self.version:
-            found = [score.score for score in scores if score.version in self.version]
-        else:
-            found = [highest, *(score.score for score in scores)]
-        value = _highest(found)
-        return Truth.UNKNOWN if value is None else Truth.of(self.score.holds(value))
+    def _of_versions(self, scores: tuple[Score, ...]) -> Truth:
+        highest = -1.0
+        for each in scores:
+            if each.score > highest and each.version in self.version:
+                highest = each.score
+        return self._of(highest)
 
-
-def _highest(scores: Iterable[float]) -> float | None:
-    """Return the highest score to one decimal; None where none is a score."""
-    real = [score for score in scores if 0 <= score <= HIGHEST]
-    return round(max(real), 1) if real else None
+    def _of(self, value: float) -> Truth:
+        if not 0 <= value <= HIGHEST:
+            return Truth.UNKNOWN
+        return Truth.TRUE if self.score.holds(round(value, 1)) else Truth.FALSE
 
 
 def _version(node: Node) -> str:

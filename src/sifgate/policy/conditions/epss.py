@@ -49,4 +49,6 @@ class EpssCondition(Condition, frozen=True):
         return Phrase(after=f"with an EPSS probability of {self.probability.say('{:g}'.format)}")
 
     def _of(self, value: float) -> Truth:
-        return Truth.of(self.probability.holds(value)) if 0 <= value <= 1 else Truth.UNKNOWN
+        if not 0 <= value <= 1:
+            return Truth.UNKNOWN
+        return Truth.TRUE if self.probability.holds(value) else Truth.FALSE

@@ -183,7 +183,7 @@ class Condition(msgspec.Struct, frozen=True, tag=True):
         return frozenset()
 
     def clocks(self, situation: Situation) -> tuple[datetime, ...]:
-        """Return the instants, past ones too, at which the answer changes with nothing but time."""
+        """Return the instants at which the answer changes with nothing but time; past ones may be among them."""
         del situation
         return ()
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime, timedelta, timezone
 from functools import partial
 
 from sifgate.model.finding import Finding
@@ -30,7 +30,7 @@ class DateCondition(Condition, frozen=True):
 
     def test(self, finding: Finding, situation: Situation) -> Truth:
         """Return whether the date fits at this moment; unknown where there is none."""
-        return self._of(situation.now, getattr(finding, self.attribute))
+        return self._of(self._newest(situation), getattr(finding, self.attribute))
 
     def reads(self) -> frozenset[str]:
         """Return the attribute with the date."""
@@ -38,12 +38,13 @@ class DateCondition(Condition, frozen=True):
 
     def columns(self, situation: Situation) -> tuple[Column, ...]:
         """Return on which side of the border the date stands at this moment."""
-        return (Column((self.attribute,), partial(self._of, situation.now)),)
+        return (Column((self.attribute,), partial(self._of, self._newest(situation))),)
 
     def clocks(self, situation: Situation) -> tuple[datetime, ...]:
-        """Return the border of every date among the findings."""
+        """Return the borders that are still ahead of the dates among the findings."""
+        newest = self._newest(situation)
         days = map(day_of, situation.values(self.attribute))
-        borders = {border(day, self.days) for day in days if day is not None}
+        borders = {border(day, self.days) for day in days if day is not None and day > newest}
         return tuple(sorted(borders - {END}))
 
     def words(self, verb: str) -> str:
@@ -53,11 +54,18 @@ class DateCondition(Condition, frozen=True):
             return f"{verb} less than {self.days} {unit} ago"
         return f"{verb} at least {self.days} {unit} ago"
 
-    def _of(self, now: datetime, text: str) -> Truth:
+    def _newest(self, situation: Situation) -> date:
+        """Return the newest day that lies so many days back: `border(day, days) <= now`, asked once for all dates."""
+        try:
+            return situation.now.astimezone(timezone.utc).date() - timedelta(days=self.days)
+        except OverflowError:
+            return date.min
+
+    def _of(self, newest: date, text: str) -> Truth:
         day = day_of(text)
         if day is None:
             return Truth.UNKNOWN
-        return Truth.of((now >= border(day, self.days)) is not self.within)
+        return Truth.TRUE if (day <= newest) is not self.within else Truth.FALSE
 
 
 def read_span(node: Node, extra: Iterable[str] = ()) -> tuple[dict[str, Node], int, bool]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sifgate.model.finding import Finding
+from sifgate.policy.conditions.column import FIXABLE, Column
 from sifgate.policy.conditions.family import Condition, Phrase, Situation, Truth
 from sifgate.yamlnode import Node
 
@@ -32,6 +33,11 @@ class FixableCondition(Condition, frozen=True):
     def reads(self) -> frozenset[str]:
         """Return `fixable`."""
         return frozenset({"fixable"})
+
+    def columns(self, situation: Situation) -> tuple[Column, ...]:
+        """Return whether there is a fix."""
+        del situation
+        return (FIXABLE,)
 
     def phrase(self, situation: Situation) -> Phrase:
         """Return `with a fix` or `without a fix`."""
