@@ -20,7 +20,8 @@ from sifgate.policy.load import load_policy, policy_files
 RULE = "rules: [{id: kev, when: {kev: true}, action: block}]\n"
 
 COMMENTED_KEY = re.compile(
-    r"^( *)# ((?:contact|scopes): ?.*| *- id: .*| *(?:when|action|match|set|mode|scan_states):.*)$",
+    r"^( *)# ((?:contact|scopes|freshness|enforcement_points|fail_open_budget|trust|exceptions|break_glass): ?.*"
+    r"| *- id: .*| *(?:when|action|match|set|skip|mode|scan_states):.*)$",
     re.MULTILINE,
 )
 """A line of the shipped policy that is a key behind `# `, not prose."""
@@ -361,9 +362,15 @@ def test_commented_parts_of_the_shipped_policy_load(tmp_path: Path) -> None:
     text = (ROOT / "etc/sifgate/policy.yaml").read_text()
     path = tmp_path / "policy.yaml"
     path.write_text(COMMENTED_KEY.sub(r"\1\2", text))
+    (tmp_path / "exceptions.d").mkdir()
     loaded = load_policy(path)
     assert "too-many-high" in [rule.id for rule in loaded.rules]
     assert [scope.id for scope in loaded.scopes] == ["secure-partition", "teaching"]
+    assert [store.id for store in loaded.trust] == ["site-store"]
+    assert loaded.break_glass
+    assert loaded.fail_open_budget
+    assert loaded.stance.freshness.scan
+    assert loaded.exception_settings.writable_by.group == "secops"
     assert loaded.contact
 
 
