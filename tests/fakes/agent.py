@@ -124,7 +124,7 @@ class RunningAgent:
         words = {"door": door, "uid": str(uid), "gid": str(uid), "cwd": "/", "path": str(path), **fields}
         deadline = float(words.pop("deadline", 20.0))
         return self.client.ask(
-            [(key, str(value).encode()) for key, value in words.items()], deadline=deadline
+            [(key, os.fsencode(str(value))) for key, value in words.items()], deadline=deadline
         )
 
     def action(self, path: Path | str, **fields: Any) -> str:

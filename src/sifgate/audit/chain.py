@@ -19,7 +19,8 @@ from typing import NamedTuple
 import msgspec
 
 from sifgate.audit.files import compressed, history, lines, tail
-from sifgate.audit.record import chain_record, encode, record_id
+from sifgate.audit.notes import chain_record
+from sifgate.audit.record import encode, record_id
 
 BEGUN = "begun"
 """The first record of a chain."""

@@ -134,6 +134,8 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Rules that lacked data."""
     raw: dict[str, str] = {}
     """Fields as they were before they were escaped or cut, where that changed them (`sifgate.audit.raw`)."""
+    pseudonymised: tuple[str, ...] = ()
+    """Fields that hold pseudonyms: only in copies, never in the node's own log."""
     chain: str = ""
     """Id of the node's chain; empty: written before there was one."""
     seq: int = 0
@@ -205,7 +207,9 @@ def reference_code(identifier: str) -> str:
 
 def iso(now: float) -> str:
     """Return `now` (seconds since 1970) as ISO time in UTC with milliseconds."""
-    second, milliseconds = divmod(round(now * 1000), 1000)  # a moment that is whole milliseconds comes out as itself
+    second, milliseconds = divmod(
+        round(now * 1000), 1000
+    )  # a moment that is whole milliseconds comes out as itself
     return f"{_second(second)}.{milliseconds:03d}Z"
 
 
@@ -279,7 +283,7 @@ def compose(
         suppressed=decision.suppressed,
         latency_ms=round(latency_ms, 3),
         facts=None if launch.image == _NO_FACTS else _facts(launch.image, kept),
-        grant=None if launch.grant is None else _grant(launch.grant, kept),
+        grant=None if launch.grant is None else shown_grant(launch.grant, kept),
         granted=decision.grant,
         budget_spent=launch.budget_spent,
         aside=tuple(map(_aside, decision.aside)) if decision.aside else (),
@@ -291,6 +295,23 @@ def compose(
     )
 
 
+def judged_fields(decision: Decision) -> dict[str, object]:
+    """Return what a record holds of a decision, by field: what a replay must compute again."""
+    return {
+        "action": decision.action.word,
+        "would_be": decision.would_be.word,
+        "mode": decision.mode,
+        "reasons": reason_lines(decision),
+        "suppressed": decision.suppressed,
+        "granted": decision.grant,
+        "aside": tuple(map(_aside, decision.aside)),
+        "trust": decision.trust,
+        "alarms": decision.alarms,
+        "scope": decision.scope,
+        "undecided": decision.undecided,
+    }
+
+
 _NO_FACTS = ImageFacts()
 
 
@@ -300,7 +321,8 @@ def _facts(facts: ImageFacts, kept: raw.Keeper) -> ImageFacts:
     )
 
 
-def _grant(grant: Grant, kept: raw.Keeper) -> Grant:
+def shown_grant(grant: Grant, kept: raw.Keeper) -> Grant:
+    """Return a grant as a record shows it."""
     return msgspec.structs.replace(
         grant, reason=kept("grant_reason", grant.reason), by=kept("grant_by", grant.by)
     )
@@ -308,46 +330,6 @@ def _grant(grant: Grant, kept: raw.Keeper) -> Grant:
 
 def _aside(aside: Aside) -> Aside:
     return msgspec.structs.replace(aside, id=escape(aside.id, 256), text=escape(aside.text))
-
-
-def grant_record(
-    identifier: str, *, now: float, node: str, event: str, grant: Grant, user: str = ""
-) -> AuditRecord:
-    """Return the record of a break-glass grant that began or ended: `event` is `started` or `ended`."""
-    kept = raw.Keeper(escape)
-    return AuditRecord(
-        schema=SCHEMA,
-        id=identifier,
-        time=iso(now),
-        node=node,
-        door="cli",
-        action="log",
-        would_be="log",
-        reference=reference_code(identifier),
-        outcome="break_glass",
-        event=event,
-        detail=escape(f"by {grant.by} until {grant.ends}: {grant.reason}"),
-        uid=grant.uid,
-        user=kept("user", user),
-        grant=_grant(grant, kept),
-        alarms=("break_glass",),
-        raw=kept.changed,
-    )
-
-
-def chain_record(identifier: str, *, now: float, node: str, event: str, detail: str) -> AuditRecord:
-    """Return the record of something that happened to the log itself; `sifgate.audit.chain` knows the events."""
-    return AuditRecord(
-        schema=SCHEMA,
-        id=identifier,
-        time=iso(now),
-        node=node,
-        door="agent",
-        action="log",
-        outcome=CHAIN,
-        event=event,
-        detail=escape(detail),
-    )
 
 
 _reason_memo: dict[int, tuple[Decision, tuple[ReasonLine, ...]]] = {}

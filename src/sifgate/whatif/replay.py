@@ -13,6 +13,7 @@ from datetime import datetime
 
 import msgspec
 
+from sifgate.audit.notes import BREAK_GLASS
 from sifgate.audit.pseudonym import touched
 from sifgate.audit.record import CHAIN, SCHEMA, AuditRecord, decode, judged_fields
 from sifgate.model.decision import Decision
@@ -109,7 +110,7 @@ class Replay:
 
     def _kind(self, record: AuditRecord) -> str:
         """Return why a record is none of a decision that this node's policy made; empty: it is one."""
-        if record.outcome in (CHAIN, "break_glass"):
+        if record.outcome in (CHAIN, BREAK_GLASS):
             return record.outcome
         if record.kept_by:
             return f"kept_by {record.kept_by}"
