@@ -107,6 +107,12 @@ class NameCache:
         self._renew(uid)
         return promise
 
+    def fresh(self, uid: int) -> Promise[Names]:
+        """Return a promise of names that were looked up at most `NAMES_LIFE` ago: for rights, not for records."""
+        if self.at_once(uid) is None:
+            self._known.pop(uid, None)
+        return self.of(uid)
+
     def at_once(self, uid: int) -> Names | None:
         """Return the names if they are known and fresh."""
         held = self._known.get(uid)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of the command line: `scan`, `status`, `explain`, `audit`, `reload`; each ends with one `answer`."""
+"""The verbs of the command line: `scan`, `status`, `explain`, `audit`, `reload`, `grant`; each ends in one `answer`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class Verbs:
         log_path: Path,
         audit_group: str,
         own_uid: int,
+        break_glass: Verb,
         status: Callable[[], dict[str, Any]],
         reload: Callable[[], str],
     ) -> None:
@@ -64,6 +65,7 @@ class Verbs:
             "explain": self._explain,
             "audit": self._audit,
             "reload": self._take_reload,
+            "grant": break_glass,
         }
 
     def find(self, name: str) -> Verb | None:

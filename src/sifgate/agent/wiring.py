@@ -18,6 +18,7 @@ import psutil
 from sifgate import fsguard
 from sifgate.agent.alarms import Alarms
 from sifgate.agent.answers import Answers
+from sifgate.agent.breakglass import BreakGlassVerb
 from sifgate.agent.bundle import Bundles
 from sifgate.agent.cache import Cache
 from sifgate.agent.evidence import Evidence
@@ -178,6 +179,17 @@ class Agent:
         )
 
     def _verbs(self, names: NameCache) -> Verbs:
+        break_glass = BreakGlassVerb(
+            node=self.answers.node,
+            loop=self.loop,
+            judge=self.judge,
+            grants=self.grants,
+            names=names,
+            journal=self.journal,
+            alarms=self.alarms,
+            audit_group=self.settings.audit.group,
+            own_uid=os.geteuid(),
+        )
         return Verbs(
             loop=self.loop,
             launches=self.launches,
@@ -188,6 +200,7 @@ class Agent:
             log_path=self.log.path,
             audit_group=self.settings.audit.group,
             own_uid=os.geteuid(),
+            break_glass=break_glass.answer,
             status=self.status,
             reload=self.reload,
         )
@@ -252,9 +265,18 @@ class Agent:
         if not handed_over():
             self.socket_path.unlink(missing_ok=True)
 
+    def _budget(self, now: float) -> dict[str, Any]:
+        """Return how many launches may pass on failures of sifgate in an hour, and how many have in this one."""
+        budget = self.holder.policy.fail_open_budget
+        passed = self.judge.budget.passed(now)
+        if budget is None:
+            return {"passed": passed}
+        return {"passed": passed, "per_hour": budget.per_hour, "used_up": passed >= budget.per_hour}
+
     def status(self) -> dict[str, Any]:
         """Return what `sifgate status` shows of the agent."""
         policy = self.holder.policy
+        now = time.time()
         return {
             "version": own_version(),
             "python": platform.python_version(),
@@ -277,6 +299,12 @@ class Agent:
             },
             "decisions": dict(self.answers.decided),
             "decisions_by_door": dict(self.answers.by_door),
+            "alarms": dict(self.alarms.count),
+            "break_glass": {
+                "in_force": len(self.grants.in_force(now)),
+                "problem": self.grants.problem,
+            },
+            "fail_open_budget": self._budget(now),
             "connections": {
                 "open": self.listener.open,
                 "accepted": self.listener.accepted,
@@ -291,6 +319,7 @@ class Agent:
                 "in_flight": self.scans.in_flight,
                 "finished": self.scans.finished,
                 "extractions": self.inspector.extractions,
+                "fact_readings": self.facts.readings,
             },
             "audit": {
                 "path": str(self.log.path),

@@ -45,6 +45,7 @@ VERBS = (
     Verb("explain", "show the audit record behind the reference of a notice"),
     Verb("policy", "check a policy file, or install it"),
     Verb("reload", "have the agent read policy and settings anew"),
+    Verb("break-glass", "let a user's refused launches pass for a while: recorded, and told to the site"),
     Verb("audit", "follow or search the record of decisions"),
     Verb("up", "start engine, server and agent on this machine", extra="engine"),
     Verb("down", "stop what `sifgate up` started", extra="engine"),
@@ -154,7 +155,7 @@ def _module(verb: Verb) -> Module:
         made: Module = importlib.import_module("sifgate.cli.doors").DoorVerb(verb.name)
         return made
     try:
-        return importlib.import_module(f"sifgate.cli.{verb.name}")
+        return importlib.import_module(f"sifgate.cli.{verb.name.replace('-', '_')}")
     except ModuleNotFoundError as error:
         if not verb.extra or str(error.name).startswith("sifgate."):
             raise
