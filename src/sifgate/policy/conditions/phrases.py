@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from sifgate.policy.conditions.family import Phrase
 
 _RELATIVE = "that are "
+_SINGULAR = (("that are ", "that is "), ("that were ", "that was "))
 
 
 def joined(phrases: Iterable[Phrase]) -> Phrase:
@@ -31,14 +32,25 @@ def sentence(phrase: Phrase, count: int) -> str:
     if not count:
         return phrase.tail
     noun = "vulnerability" if count == 1 else "vulnerabilities"
-    words = " ".join(filter(None, (str(count), phrase.before, noun, phrase.after)))
+    after = phrase.after
+    for many, one in _SINGULAR if count == 1 else ():
+        after = after.replace(many, one)
+    words = " ".join(filter(None, (str(count), phrase.before, noun, after)))
     return ", ".join(filter(None, (words, phrase.tail)))
 
 
 def _clause(phrase: Phrase) -> str:
-    """Return a phrase about findings as what may follow `that are`."""
-    after = phrase.after.removeprefix(_RELATIVE)
-    if phrase.before and after:
-        return f"({phrase.before} {after})"
-    compound = " or " in after and not after.startswith("(")
-    return f"({after})" if compound else phrase.before or after
+    """Return a phrase about findings as what may follow `that are`, in brackets where it is more than one thing."""
+    after = phrase.after.removeprefix(_RELATIVE).removeprefix("that were ")
+    text = " ".join(filter(None, (phrase.before, after)))
+    return f"({text})" if (phrase.before and after) or _is_open(text) else text
+
+
+def _is_open(text: str) -> bool:
+    """Return whether an `or` stands outside brackets."""
+    depth = 0
+    for word in text.split():
+        if word == "or" and not depth:
+            return True
+        depth += word.count("(") - word.count(")")
+    return False
