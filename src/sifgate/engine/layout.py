@@ -6,7 +6,7 @@
     state/                  0755 root      (as a user: 0700, everything his own)
     ├── bin/clair           0755 root      the checked copy that Clair's uid can reach
     ├── certificates/       0755 root      public: clair.crt mirror.crt server.crt roots.pem
-    ├── feeds/              0755 root      KEV and end-of-life dates for the server
+    ├── feeds/              0755 root      KEV, EPSS and end-of-life dates for the server
     ├── secrets/PART/       0700 PART      keys that only this part reads, 0600 each
     ├── postgres/           0700 db        data/ and its configuration
     ├── clair/              0700 clair     clair.json, tmp/

@@ -130,12 +130,17 @@ def _server(engine: Engine, ports: dict[str, int]) -> Part:
         "--tls-cert", certificate, "--tls-key", keys.key_file(layout, "server"),
         "--tokens-file", secrets / "tokens", "--manifest-key-file", secrets / "manifest.key",
         "--heads-key-file", secrets / "heads.key",
-        "--state", layout.server, "--feeds", layout.feeds,
+        "--state", layout.server, "--feeds", layout.feeds, *_package_support(engine),
     )  # fmt: skip
     return Part(
         "server", command, _plain_environment(engine), engine.accounts.server,
         is_ready=lambda: _speaks_tls(port, certificate), after=lambda: _announce(engine, port),
     )  # fmt: skip
+
+
+def _package_support(engine: Engine) -> tuple[str, ...]:
+    directory = engine.settings.package_support
+    return ("--package-support", directory) if directory else ()
 
 
 def _agent(engine: Engine, ports: dict[str, int]) -> Part:

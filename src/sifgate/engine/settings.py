@@ -62,6 +62,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clair: OwnClair = OwnClair()
     database: OwnDatabase = OwnDatabase()
     advisories: Advisories = Advisories()
+    package_support: str = ""
+    """Directory of the site's `debian-security-support`, e.g. `/usr/share/debian-security-support`; empty: no table."""
 
 
 def load(places: Places) -> EngineSettings:
@@ -102,6 +104,8 @@ def _check(settings: EngineSettings, name: str) -> None:
         (bool(clair.url) and not clair.url.startswith(_WEB), "clair.url: not an http(s) URL"),
         (bool(clair.url) and not clair.psk_file, "clair.psk_file: your Clair needs the file with its auth.psk.key"),
         (clair.memory_mb < _LEAST_MB, f"clair.memory_mb: at least {_LEAST_MB}"),
+        (bool(settings.package_support) and not Path(settings.package_support).is_absolute(),
+         "package_support: not an absolute path"),
         (_has_password(settings.database.dsn), "database.dsn: all users would see the password; use passfile="),
     ]  # fmt: skip
     for wrong, text in faults:

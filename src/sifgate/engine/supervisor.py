@@ -28,8 +28,9 @@ import structlog
 from filelock import FileLock, Timeout
 
 from sifgate.config import Places
-from sifgate.engine import accounts, feeds, halt, keys, layout, settings
+from sifgate.engine import accounts, halt, keys, layout, settings
 from sifgate.engine.clairbuild import CLAIR_VERSION, verify
+from sifgate.engine.feeds import Feeds
 from sifgate.engine.loading import Loading
 from sifgate.engine.parts import NAMES, Engine, Part, clair_url, part
 from sifgate.engine.processes import free_port, is_free, last_words, spawn
@@ -68,6 +69,8 @@ class Supervisor:
 
     def __init__(self, engine: Engine, log: structlog.stdlib.BoundLogger) -> None:
         self._engine = engine
+        builtin = engine.settings.advisories.source == "builtin"
+        self._feeds = Feeds(engine.layout, engine.accounts.agent, builtin=builtin)
         self._log = log
         self._ports = {name: free_port() for name in ("mirror", "clair", "server")}
         self._children = [Child(name) for name in engine.names()]
@@ -82,6 +85,7 @@ class Supervisor:
         """Start everything, then watch until a signal says stop; then stop everything."""
         self._listen_to_signals()
         try:
+            self._feeds.fill()
             for child in self._children:
                 if not self._stopping:
                     self._first_start(child)
@@ -154,6 +158,7 @@ class Supervisor:
             self._look_after(child)
         if all(child.state == "up" for child in self._children):
             self._follow_loading()
+            self._follow_feeds()
         self._tell()
         busy = any(child.state == "starting" for child in self._children)
         self._pause(_BORN if busy else _LOOK)
@@ -163,6 +168,14 @@ class Supervisor:
         failed = any(child.state == "failed" for child in self._children)
         self._phase = "failed" if failed else "up" if self._loading.done else "loading"
         self._message = "" if self._loading.done else self._loading.message
+
+    def _follow_feeds(self) -> None:
+        """Hand the server what the site renewed; what cannot be read leaves the state of before."""
+        try:
+            if self._feeds.follow():
+                self._log.info("feeds renewed")
+        except (SifgateError, OSError) as error:
+            self._log.error("feeds not renewed", error=str(error))
 
     def _look_after(self, child: Child) -> None:
         now = time.monotonic()
@@ -322,8 +335,6 @@ def serve(engine: Engine, log: structlog.stdlib.BoundLogger) -> int:
                 log.warning("left behind by a supervisor that was killed", pid=process.pid)
                 halt.stop(process, signals)
             keys.prepare(engine.layout, engine.accounts, datetime.now(timezone.utc))
-            builtin = engine.settings.advisories.source == "builtin"
-            feeds.fill(engine.layout, engine.accounts.agent, builtin=builtin)
             if "clair" in engine.names():
                 verify(engine.layout.program)
             Supervisor(engine, log).run()

@@ -25,8 +25,16 @@ class FeedPlaces(msgspec.Struct, frozen=True):
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
         """Return what changes when a file does: names, times, sizes."""
         places = [place for place in (self.feeds, self.packages) if place is not None]
-        files = sorted(path for place in places for path in place.glob("*") if path.is_file())
-        return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+        files = sorted(path for place in places for path in place.glob("*") if not path.name.startswith("."))
+        return tuple(mark for path in files if (mark := _mark(path)))
+
+
+def _mark(path: Path) -> tuple[str, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:  # gone since it was listed
+        return None
+    return str(path), found.st_mtime_ns, found.st_size
 
 
 class FeedFiles(msgspec.Struct, frozen=True):

@@ -46,6 +46,8 @@ def test_word_instead_of_mapping() -> None:
         ({"database": {"dsn": "postgresql://sifgate:secret@db.example/sifgate"}}, "all users would see"),
         ({"database": {"dsn": "host=db password=secret"}}, "all users would see"),
         ({"database": {"dsn": "=="}}, "dsn"),
+        ({"package_support": "debian-security-support"}, "absolute path"),
+        ({"package_support": ["/usr/share"]}, "package_support"),
     ],
 )
 def test_wrong_settings(section: dict[str, Any], text: str) -> None:
