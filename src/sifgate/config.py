@@ -149,6 +149,12 @@ class AuditSettings(msgspec.Struct, frozen=True):
     """Records of one request."""
     spool_bytes: int = 256 << 20
     """Bytes of records that may wait for the server; past them the oldest stay on the node only, counted."""
+    pseudonymise: tuple[str, ...] = ()
+    """Fields that leave the node under pseudonyms (`sifgate.audit.pseudonym.FIELDS`)."""
+    pseudonym_key: Path = Path("/etc/sifgate/pseudonym.key")
+    """The site's key of pseudonyms, 32 bytes or more, readable by root only; the same on all nodes."""
+    forward: tuple[str, ...] = ()
+    """Where each record goes as it is written, beside the log: `syslog`, `journald`."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -161,6 +167,12 @@ class Settings(msgspec.Struct, frozen=True):
     """The section of the embedded engine, as written; `sifgate.engine` knows its keys."""
 
 
+PSEUDONYMS = (
+    "user", "uid", "gid", "groups", "account", "image", "path", "name", "cwd", "argv", "content_injected",
+    "user_reason", "claimed",
+)  # fmt: skip
+"""Fields of a record that can be pseudonymised."""
+FORWARD = ("syslog", "journald")
 _YEAR = timedelta(days=365)
 _Reader = Callable[["Node"], Any]
 
@@ -175,6 +187,13 @@ def _seconds(minimum: float = 0.0) -> _Reader:
 
 def _words(node: Node) -> tuple[str, ...]:
     return tuple(item.text(maximum=32) for item in node.sequence(maximum=64))
+
+
+def _among(words: tuple[str, ...]) -> _Reader:
+    def read(node: Node) -> tuple[str, ...]:
+        return tuple(item.choice(words) for item in node.sequence(maximum=64))
+
+    return read
 
 
 def _file(node: Node) -> Path:
@@ -239,7 +258,15 @@ _SECTIONS: dict[str, _Reader] = {
     ),
     "audit": _section(
         AuditSettings,
-        {"group": _name, "ship": _yes, "batch": _whole(1, 1000), "spool_bytes": _whole(1 << 20, 1 << 40)},
+        {
+            "group": _name,
+            "ship": _yes,
+            "batch": _whole(1, 1000),
+            "spool_bytes": _whole(1 << 20, 1 << 40),
+            "pseudonymise": _among(PSEUDONYMS),
+            "pseudonym_key": _file,
+            "forward": _among(FORWARD),
+        },
     ),
     "engine": lambda node: {key: value.plain() for key, value in node.mapping().items()},
 }

@@ -198,7 +198,9 @@ class Shipper:
                 break
             used += len(line)
             if _is_record(line):
-                lines.append(self._disguise(line))
+                shown = self._disguise(line)
+                if shown:
+                    lines.append(shown)
         return lines, used
 
     def _skip_if_too_much(self, descriptor: int) -> None:

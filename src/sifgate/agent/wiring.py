@@ -47,6 +47,7 @@ from sifgate.agent.steps import Steps
 from sifgate.agent.verbs import Verbs
 from sifgate.audit.chain import Chain
 from sifgate.audit.log import AuditLog
+from sifgate.audit.pseudonym import Disguise
 from sifgate.config import AuditSettings, Places, Settings, load_settings, server_from_engine
 from sifgate.errors import AuditError, ConfigError
 from sifgate.image.slim import VERSION as SLIM_VERSION
@@ -217,6 +218,7 @@ class Agent:
             spool_bytes=audit.spool_bytes,
             heads=self.heads,
             evidence=self.evidence,
+            disguise=Disguise(audit.pseudonymise, audit.pseudonym_key),
         )
 
     def start(self) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from sifgate import fsguard
-from sifgate.audit.record import AuditRecord
+from sifgate.audit.record import AuditRecord, decode, encode
 from sifgate.errors import ConfigError
 
 LEAST_KEY = 32
@@ -42,8 +42,7 @@ READS = {
     "user_reason": (),
     "claimed": (),
 }
-"""Fields that can be pseudonymised, and the launch fields that a policy could not read any more."""
-FIELDS = tuple(READS)
+"""The launch fields that a policy could not read any more, by pseudonymised field (`config.PSEUDONYMS`)."""
 _SHORTEST = 3
 """Characters of the shortest name that is looked for inside other texts."""
 
@@ -67,6 +66,26 @@ def read_key(path: Path) -> bytes:
         hint = f"head -c 48 /dev/urandom | base64 > {path}"
         raise ConfigError(f"{path}: a key has {LEAST_KEY} to {MOST_KEY} bytes", hint=hint)
     return key
+
+
+class Disguise:
+    """Lines of the log as they may leave the node; the key is read when it is needed, and again until it is good."""
+
+    def __init__(self, fields: tuple[str, ...], key_file: Path) -> None:
+        self._fields = fields
+        self._key_file = key_file
+        self._pseudonyms: Pseudonyms | None = None
+
+    def __call__(self, line: bytes) -> bytes:
+        """Return the line pseudonymised, empty for one that is no record; raises ConfigError without a good key."""
+        if not self._fields:
+            return line
+        if self._pseudonyms is None:
+            self._pseudonyms = Pseudonyms(read_key(self._key_file), self._fields)
+        try:
+            return encode(self._pseudonyms.disguise(decode(line)))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return b""
 
 
 class Pseudonyms:

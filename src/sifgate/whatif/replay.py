@@ -118,11 +118,11 @@ class Replay:
             return "posture"
         if not record.state and not record.cause:
             return "judged elsewhere"
+        if record.schema < SCHEMA:
+            return "schema 1"
         return ""
 
     def _decide(self, record: AuditRecord) -> Decision:
-        if record.schema < SCHEMA:
-            raise _Lacking("schema 1: the record holds too little")
         policy = self._policies(record.policy)
         if isinstance(policy, str):
             raise _Lacking(f"policy {record.policy}: {policy}")

@@ -265,3 +265,28 @@ def test_old_heads_are_thinned(tmp_path: Path, sender: tuple[AuditLog, Heads]) -
     path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines) + b'{"torn')
     ours.thin()
     assert [head.seq for head in kept_heads(path)] == [59, 119, 179]
+
+
+def test_server_sees_pseudonyms_only(start: Start, root: Path, server: FakeServer, tmp_path: Path) -> None:
+    """What is shipped is disguised; the node's own record, which `explain` and a replay need, is not."""
+    key = tmp_path / "pseudonym.key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    agent = start(audit=AuditSettings(pseudonymise=("path", "image", "uid"), pseudonym_key=key))
+    image = settled_file(tmp_path / "secret-project.sif", b"x")
+    agent.ask(image)
+    eventually(lambda: server.records)
+    (shipped,) = server.records.values()
+    assert "secret-project" not in str(shipped)
+    assert shipped["uid"] >= 1 << 32
+    (made,) = agent.records()
+    assert (made.path, made.uid) == (str(image), 1000)
+
+
+def test_bad_key_holds_records_back(start: Start, server: FakeServer, tmp_path: Path) -> None:
+    """Rather than sending names in clear, and `status` says why; the head of the chain still goes."""
+    agent = start(audit=AuditSettings(pseudonymise=("path",), pseudonym_key=tmp_path / "missing"))
+    agent.ask(settled_file(tmp_path / "x.sif", b"x"))
+    eventually(lambda: "missing" in agent.query("status")["audit"]["ship_problem"])
+    eventually(lambda: server.heads)
+    assert server.records == {}
