@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from sifgate.model.verdict import EndOfLife
 
 _replace = msgspec.structs.replace
 _Key = TypeVar("_Key", bound=Hashable)
+_NO_SCORE = -1.0
 _DEBIAN = "dpkg"
 _OF_THE_SYSTEM = frozenset({"apk", "dpkg", "rpm"})
 
@@ -33,66 +34,49 @@ class Feeds(msgspec.Struct, frozen=True):
     """Packages whose support ended early, by (os-release ID, VERSION_ID)."""
 
 
-class _Known(NamedTuple):
-    """What is known of a vulnerability, whatever package has it."""
-
-    kev_added: str
-    epss: float
-    first_seen_image: str
-    first_seen_site: str
-
-
 class Joins:
     """Joins feeds and clocks to the findings of one image; `day` is the ISO date of its scan."""
 
     def __init__(self, feeds: Feeds, clocks: Clocks, system: OsRelease, day: str) -> None:
-        self._feeds = feeds
-        self._clocks = clocks
+        self._kev, self._epss = feeds.kev, feeds.epss
+        self._image, self._site, self._fixes = clocks.image, clocks.site, clocks.fixes
         self._system = system
         self._day = day
         self._packages = feeds.packages.get((system.id, system.version_id))
-        self._by_name: dict[tuple[str, tuple[str, ...]], _Known] = {}
         self._ended: dict[str, bool] = {}
 
     def of(self, finding: Finding) -> Finding:
-        """Return a finding with what feeds and clocks say of it."""
-        key = (finding.vulnerability, finding.aliases)
-        known = self._by_name.get(key)
-        if known is None:
-            known = self._by_name[key] = self._known((finding.vulnerability, *finding.aliases))
-        fix = finding.fix_available
-        if finding.fixed_version and not fix:
-            fix = _earliest(self._clocks.fixes, fix_places(finding, self._system))
-        kev_added, epss, image, site = known
+        """Return a finding with what feeds and clocks say of it: the earliest date, the highest probability."""
+        name, aliases, fix = finding.vulnerability, finding.aliases, finding.fix_available
+        if aliases:
+            names = (name, *aliases)
+            kev_added = _earliest(self._kev, names)
+            epss = max([self._epss.get(each, _NO_SCORE) for each in names])
+            image, site = _earliest(self._image, names), _earliest(self._site, names)
+        else:  # nearly all: no loop over one name
+            kev_added, epss = self._kev.get(name, ""), self._epss.get(name, _NO_SCORE)
+            image, site = self._image.get(name, ""), self._site.get(name, "")
+        if finding.fixed_version and not fix and self._fixes:
+            fix = _earliest(self._fixes, fix_places(finding, self._system))
         return _replace(
             finding,
-            kev=bool(kev_added),
+            kev=kev_added != "",
             kev_added=kev_added,
             epss=epss,
             fix_available=fix,
             first_seen_image=image,
             first_seen_site=site,
-            support_ended=self._support_ended(finding),
+            support_ended=None if self._packages is None else self._support_ended(finding, self._packages),
         )
 
-    def _support_ended(self, finding: Finding) -> bool | None:
-        if self._packages is None or finding.manager != _DEBIAN:
+    def _support_ended(self, finding: Finding, packages: PackageSupport) -> bool | None:
+        if finding.manager != _DEBIAN:
             return None
         source = finding.source or finding.package
         ended = self._ended.get(source)
         if ended is None:
-            ended = self._ended[source] = self._packages.ended(source, self._day)
+            ended = self._ended[source] = packages.ended(source, self._day)
         return ended
-
-    def _known(self, names: tuple[str, ...]) -> _Known:
-        """Return what is known under any of the names: the earliest date, the highest probability."""
-        feeds, clocks = self._feeds, self._clocks
-        return _Known(
-            kev_added=_earliest(feeds.kev, names),
-            epss=max([feeds.epss.get(name, -1.0) for name in names]),
-            first_seen_image=_earliest(clocks.image, names),
-            first_seen_site=_earliest(clocks.site, names),
-        )
 
 
 def sightings(findings: tuple[Finding, ...], system: OsRelease) -> Sightings:

@@ -162,6 +162,8 @@ FINDINGS = st.lists(
         cvss=st.sampled_from([-1.0, 5.0, 9.8]),
         updater=WORDS,
         aliases=st.sampled_from([(), ("a",), ("b", "c")]),
+        link=WORDS,
+        published=WORDS,
         fix_available=st.sampled_from(["", "2026-01-01", "2026-02-02"]),
         ratings=st.sampled_from(
             [
