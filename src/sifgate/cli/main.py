@@ -44,6 +44,8 @@ VERBS = (
     Verb("scan", "list every vulnerability that is known in an image"),
     Verb("explain", "show the audit record behind the reference of a notice"),
     Verb("policy", "check a policy file, or install it"),
+    Verb("exceptions", "list dated exceptions from the policy, write one, end one"),
+    Verb("vex", "list what VEX documents say, write one"),
     Verb("reload", "have the agent read policy and settings anew"),
     Verb("break-glass", "let a user's refused launches pass for a while: recorded, and told to the site"),
     Verb("audit", "follow or search the record of decisions"),

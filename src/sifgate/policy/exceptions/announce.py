@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, timezone
 from enum import Enum
 
 from sifgate.policy.exceptions.document import PolicyException
@@ -23,15 +23,13 @@ class Stage(str, Enum):
 
 
 def stage_of(exception: PolicyException, now: datetime, announce_days: int) -> Stage:
-    """Return where an exception stands; it is expiring for `announce_days` days before its end."""
+    """Return where an exception stands; it is expiring from 00:00 UTC, `announce_days` days before its last day."""
     if now < exception.begins:
         return Stage.AHEAD
-    ends = exception.ends
-    if ends is None:
-        return Stage.ACTIVE
-    if now >= ends:
+    if not exception.in_force(now):
         return Stage.EXPIRED
-    return Stage.EXPIRING if now >= ends - timedelta(days=announce_days) else Stage.ACTIVE
+    left = exception.expires - now.astimezone(timezone.utc).date()
+    return Stage.EXPIRING if left.days <= announce_days else Stage.ACTIVE
 
 
 def announced(

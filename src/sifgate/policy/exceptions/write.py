@@ -19,6 +19,15 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NO_FOLDING = 1 << 16
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes a value that stands in several entries out each time: anchors are not read."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Return that nothing is referred to."""
+        del data
+        return True
+
+
 def rendered(entries: Iterable[Mapping[str, object]]) -> bytes:
     """Return a file with these entries, whose keys are those of the file form, put in its order; dates are dates.
 
@@ -28,8 +37,15 @@ def rendered(entries: Iterable[Mapping[str, object]]) -> bytes:
         {key: entry[key] for key in (*KEYS, *(entry.keys() - KEYS)) if key in entry} for entry in entries
     ]
     document = {"schema": SCHEMA, "exceptions": ordered}
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_NO_FOLDING)
+    text: str = yaml.dump(document, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=_NO_FOLDING)
     return text.encode()
+
+
+def identities(content: bytes, name: str) -> tuple[str, ...]:
+    """Return the ids of the exceptions in a file; raises PolicyError where it is none."""
+    document = yamlfile.parse(content, name, failure=PolicyError)
+    entries = document.mapping(required=("exceptions",))["exceptions"].sequence()
+    return tuple(entry.mapping(required=("id",))["id"].text() for entry in entries)
 
 
 def ended(content: bytes, name: str, identity: str, day: date) -> bytes:
