@@ -9,10 +9,13 @@ from sifgate.model.image import OsRelease
 from sifgate.model.purl import Purl, parse_purl, vendor
 
 NO_PURL = "neither a package URL nor a SHA-256 digest"
+IN_REGISTRY = "an image in a registry, whose digest is that of a manifest, not of a file"
 BAD_PURL = "a package URL that cannot be read"
 PACKAGE_WITHIN = "a component of another package: which package holds which is not known of an image"
 NO_COMPONENT = "components that are no package URLs"
 
+REGISTRY = frozenset({"oci", "docker"})
+"""Types of package URLs that name images."""
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})", re.ASCII)
 _IDENTIFYING = frozenset({"package-id", "download_url", "vcs_url", "file_name", "type", "rpmmod"})
 """Qualifiers that say nothing more of a package whose version is given."""
@@ -29,7 +32,7 @@ def digest_of(text: str) -> str:
 def product_of(purl: str, digest: str) -> tuple[str, str]:
     """Return the product as `VexStatement` holds it and an empty text, or an empty text and why there is none.
 
-    An image's package URL (`pkg:oci/…@sha256:…`) stands for its digest.
+    A digest in an image's package URL (`pkg:oci/…@sha256:…`) is that of a manifest, so no file ever has it.
     """
     if not purl:
         return (digest, "") if digest else ("", NO_PURL)
@@ -37,8 +40,8 @@ def product_of(purl: str, digest: str) -> tuple[str, str]:
         parts = parse_purl(purl)
     except ValueError:
         return "", BAD_PURL
-    if parts.type in {"oci", "docker"}:
-        return (found, "") if (found := digest_of(parts.version) or digest) else ("", NO_PURL)
+    if parts.type in REGISTRY:
+        return (digest, "") if digest else ("", IN_REGISTRY)
     return purl, ""
 
 

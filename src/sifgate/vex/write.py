@@ -15,7 +15,7 @@ from sifgate.model.purl import parse_purl
 from sifgate.model.vex import VexStatus
 from sifgate.vex.names import flaw_names
 from sifgate.vex.openvex import CONTEXTS
-from sifgate.vex.product import digest_of
+from sifgate.vex.product import REGISTRY, digest_of
 from sifgate.vex.words import JUSTIFICATIONS
 from sifgate.yamlnode import is_visible, nearest, quoted
 
@@ -118,7 +118,7 @@ def _check_products(draft: Draft) -> None:
             raise ConfigError(
                 f"{quoted(purl)}: {error}", hint="for example pkg:deb/debian/curl@7.88.1-10"
             ) from None
-        if parts.type in {"oci", "docker"}:
+        if parts.type in REGISTRY:
             raise ConfigError(f"{quoted(purl)}: an image is known by the digest of its file: --image FILE")
         if draft.status is VexStatus.FIXED and not parts.version and purl in draft.products:
             raise ConfigError(f"{quoted(purl)}: fixed needs the version that is fixed")

@@ -17,7 +17,7 @@ from sifgate.model.vex import VexStatus
 from sifgate.vex import member, read
 from sifgate.vex.cyclonedx import OTHER_BOM
 from sifgate.vex.document import VexDocument
-from sifgate.vex.product import BAD_PURL, NO_PURL, PACKAGE_WITHIN
+from sifgate.vex.product import BAD_PURL, IN_REGISTRY, PACKAGE_WITHIN
 from sifgate.vex.read import read_documents, read_vex
 
 SHARED = Path(__file__).resolve().parents[4] / "shared/data/vex/openvex"
@@ -92,9 +92,9 @@ def test_products_are_packages_or_image_files() -> None:
     products = [
         {"@id": "git", "identifiers": {"purl": GIT}},
         {"@id": "https://site.example/image", "hashes": {"sha-256": DIGEST.upper()}},
-        {"@id": f"pkg:oci/image@sha256:{DIGEST}", "subcomponents": [{"@id": GIT}, {"@id": "no purl"}]},
+        {"@id": f"sha256:{DIGEST}", "subcomponents": [{"@id": GIT}, {"@id": "no purl"}]},
         {"@id": "pkg:golang/example.org/k3s", "subcomponents": [{"@id": GIT}]},
-        {"@id": "pkg:oci/image"},
+        {"@id": f"pkg:oci/image@sha256:{DIGEST}"},
         {"@id": "pkg:deb"},
         {"@id": f"sha256:{DIGEST}", "subcomponents": [{"@id": "no purl"}]},
     ]
@@ -103,7 +103,7 @@ def test_products_are_packages_or_image_files() -> None:
     assert (whole.products, whole.subcomponents) == ((GIT, f"sha256:{DIGEST}"), ())
     assert (inside.products, inside.subcomponents) == ((f"sha256:{DIGEST}",), (GIT,))
     assert document.unused[PACKAGE_WITHIN] == 1
-    assert (document.unused[NO_PURL], document.unused[BAD_PURL]) == (1, 1)
+    assert (document.unused[IN_REGISTRY], document.unused[BAD_PURL]) == (1, 1)
     assert sum(document.unused.values()) == 4
 
 
