@@ -81,7 +81,7 @@ class BreakGlassVerb:
             id=os.urandom(_ID_BYTES).hex(),
             uid=uid,
             reason=reason,
-            by=names.user or str(session.peer.uid),
+            by=escape(names.user) or str(session.peer.uid),
             begins=time_text(at),
             ends=time_text(int(at) + seconds),
         )
@@ -156,8 +156,7 @@ class BreakGlassVerb:
             uid=grant.uid,
             user=escape(user),
             user_reason=grant.reason,
-            grant=msgspec.structs.replace(grant, by=escape(grant.by)),
-            claimed={},
+            grant=grant,
             detail=escape(f"by {by}, uid {session.peer.uid}"),
         )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,3 +69,18 @@ def test_question_is_no_part_of_a_step(agent: RunningAgent, server: FakeServer, 
     server.finding = bad_verdict
     assert agent.action(settled_file(tmp_path / "x.sif", b"x"), door="cli", **STEP) == "block"
     assert server.steps == {}
+
+
+@pytest.mark.root
+def test_trust_in_one_image_is_no_answer_for_another_with_equal_packages(
+    agent: RunningAgent, root: Path, server: FakeServer, tmp_path: Path
+) -> None:
+    """What lets an image pass for its owner is not carried over within the step to a copy that is somebody else's."""
+    server.finding = bad_verdict
+    write_policy(root, POLICY + "scopes:\n  - {id: ours, match: {owner: root}, set: {mode: audit}}\n")
+    assert agent.query("reload")["problem"] == ""
+    ours, copy = settled_file(tmp_path / "ours.sif", b"x"), settled_file(tmp_path / "copy.sif", b"x")
+    os.chown(copy, 65_534, -1)
+    assert agent.action(ours, **STEP) == "log"
+    assert agent.action(copy, **STEP) == "block"
+    assert len(server.steps) == 2
