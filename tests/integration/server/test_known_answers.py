@@ -53,7 +53,10 @@ def test_bullseye_sci(site: Site, tmp_path: Path) -> None:
     exploited = {(finding.vulnerability, finding.source) for finding in found.findings if finding.kev}
     assert exploited == {("CVE-2025-27363", "freetype"), ("CVE-2025-48384", "git")}
     assert all(finding.fixable for finding in found.findings)
-    assert found.end_of_life == EndOfLife(product="Debian 11", eol="2024-08-14", lts="2026-08-31")
+    assert found.end_of_life == EndOfLife("Debian 11", eol="2024-08-14", lts="2026-08-31", elts="2031-06-30")
+    assert {len(finding.ratings) for finding in found.findings} == {0}, "the tracker here judges nothing"
+    assert {finding.first_seen_image for finding in found.findings} == {found.scanned_at[:10]}
+    assert all("" < finding.fix_available <= found.scanned_at for finding in found.findings)
     assert found.coverage.packages["dpkg"] == 333
     assert found.clair_version == "v4.9.0"
     assert found.index_state
