@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sifgate audit`: follow or search the record of decisions."""
+"""`sifgate audit`: follow, search, verify, replay or export the record of decisions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 
 from sifgate.audit.query import Found
 from sifgate.audit.record import AuditRecord
+from sifgate.cli import audit_export, audit_replay, audit_verify
 from sifgate.cli.conversation import Fields, add_format, client, decode
 from sifgate.cli.main import ALLOWED
 from sifgate.client import Client
@@ -22,17 +23,21 @@ examples:
   sifgate audit tail --follow
   sifgate audit query --action block --since 24h
   sifgate audit query --user alice --cve CVE-2025-48384 --format json
+  sifgate audit verify && sifgate audit replay --since 30d
 
 Users see their own records; root and the audit group see all. JSON is one record a line.
 """
 FILTERS = (
     ("user", "NAME", "of the user NAME"),
     ("job", "ID", "of the Slurm job ID"),
+    ("account", "NAME", "of the Slurm account NAME"),
+    ("partition", "NAME", "of jobs in the partition NAME"),
+    ("rule", "ID", "where the rule ID was among the reasons"),
     ("image", "TEXT", "whose image has TEXT in its name"),
     ("action", "ACTION", "that ended as allow, log, warn or block"),
     ("state", "STATE", "judged in the scan state STATE, such as pending"),
     ("door", "DOOR", "that entered by DOOR, such as spank"),
-    ("outcome", "OUTCOME", "with the outcome decided or would_have_blocked"),
+    ("outcome", "OUTCOME", "with the outcome decided, asked, would_have_blocked, break_glass or chain"),
     ("cve", "CVE", "where CVE was among the reasons"),
     ("fingerprint", "HEX", "of images whose fingerprint begins with HEX"),
 )
@@ -47,8 +52,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the parser."""
     parser = subparsers.add_parser(
         "audit",
-        help="follow or search the record of decisions",
-        description="Follow or search the record of decisions of this node.",
+        help="follow, search, verify, replay or export the record of decisions",
+        description="Follow, search, verify, replay or export the record of decisions of this node.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -80,10 +85,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             metavar="N",
             help="at most N records (default: %(default)s)",
         )
-        for name, metavar, text in FILTERS:
-            choices = ACTIONS if name == "action" else None
-            task.add_argument(f"--{name}", metavar=metavar, choices=choices, help=f"only records {text}")
+        add_filters(task)
         add_format(task)
+    for module in (audit_verify, audit_replay, audit_export):
+        module.register(tasks)
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add one option for each filter."""
+    for name, metavar, text in FILTERS:
+        choices = ACTIONS if name == "action" else None
+        parser.add_argument(f"--{name}", metavar=metavar, choices=choices, help=f"only records {text}")
 
 
 def since(text: str) -> str:
@@ -101,6 +113,11 @@ def since(text: str) -> str:
 
 
 def run(arguments: argparse.Namespace, places: Places) -> int:
+    """Do what the task says."""
+    return _TASKS.get(arguments.task, _search)(arguments, places)
+
+
+def _search(arguments: argparse.Namespace, places: Places) -> int:
     """Print what matches, newest last."""
     filters: Fields = [
         (name, os.fsencode(str(getattr(arguments, name))))
@@ -151,3 +168,11 @@ def _show(records: list[AuditRecord], form: str) -> None:
         from sifgate.render.decisions import print_records
 
         print_records(records, sys.stdout)
+
+
+_TASKS = {
+    "verify": audit_verify.run,
+    "replay": audit_replay.run,
+    "export": audit_export.run,
+    "pseudonym": audit_export.tell,
+}

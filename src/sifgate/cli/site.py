@@ -11,7 +11,7 @@ import msgspec
 import requests
 
 from sifgate.audit.record import AuditRecord
-from sifgate.config import ServerSettings
+from sifgate.config import Places, ServerSettings, load_settings, server_from_engine
 from sifgate.errors import ConfigError, ServerUnreachable
 from sifgate.model.head import Countersigned
 
@@ -154,6 +154,12 @@ class Site:
             raise ServerUnreachable(f"{self._url}: {_short(error)}", hint="is the server up?") from error
         _check(response)
         return response.content
+
+
+def site_of(places: Places) -> Site:
+    """Return the server of the settings, else that of the embedded engine; raises ConfigError where there is none."""
+    named = load_settings(places.etc / "sifgate.yaml").server
+    return Site(named if named.url else server_from_engine(places.run))
 
 
 class _Unknown(ServerUnreachable):
