@@ -72,7 +72,9 @@ class Purl(msgspec.Struct, frozen=True):
         if self.version:
             text += f"@{_quoted(self.version)}"
         if self.qualifiers:
-            text += "?" + "&".join(f"{key}={quote(value, safe=':/')}" for key, value in self.qualifiers)
+            text += "?" + "&".join(
+                f"{key}={quote(value, safe=':/', errors='replace')}" for key, value in self.qualifiers
+            )
         return f"{text}#{quote(self.subpath, safe='/:')}" if self.subpath else text
 
 
@@ -170,4 +172,4 @@ def _qualifiers(query: str) -> tuple[tuple[str, str], ...]:
 
 
 def _quoted(text: str) -> str:
-    return quote(text, safe=":")
+    return quote(text, safe=":", errors="replace")

@@ -15,7 +15,7 @@ import msgspec
 from sifgate.model.purl import parse_purl
 from sifgate.vex.document import MAX_PRODUCTS
 from sifgate.vex.member import Member
-from sifgate.vex.product import digest_of, product_of
+from sifgate.vex.product import BAD_PURL, digest_of, product_of
 from sifgate.vex.purls import with_release
 
 MAX_DEPTH = 32
@@ -103,7 +103,8 @@ class Products:
         release = release_of(entry.cpe)
         if not release or (narrowed and not parse_purl(purl).version):
             return None, NO_PLATFORM
-        return Known(with_release(purl, release)), ""
+        name = with_release(purl, release)
+        return (Known(name), "") if name else (None, BAD_PURL)
 
 
 def release_of(cpe: str) -> str:

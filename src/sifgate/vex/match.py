@@ -37,13 +37,46 @@ class _Said(NamedTuple):
 
 
 class _Flaw:
-    """What is said of one flaw."""
+    """What is said of one flaw, by product; package URLs are parsed when the first image has the flaw."""
 
     __slots__ = ("of_images", "of_packages")
 
-    def __init__(self) -> None:
+    def __init__(self, statements: Iterable[VexStatement]) -> None:
         self.of_packages: dict[str, list[_Said]] = {}
         self.of_images: dict[str, list[_Said]] = {}
+        for statement in statements:
+            self._add(statement)
+
+    def _add(self, statement: VexStatement) -> None:
+        """Put a statement where its products are looked up; those of which nothing follows are left out."""
+        names = frozenset[str]().union(*map(spellings, statement.vulnerabilities))
+        components = tuple(map(parse_purl, statement.subcomponents))
+        for product in statement.products:
+            if product.startswith("sha256:"):
+                self.of_images.setdefault(product, []).append(_Said(statement, names, None, components))
+            elif not components:
+                purl = parse_purl(product)
+                if purl.version or statement.status is not VexStatus.FIXED:
+                    said = _Said(statement, names, purl, ())
+                    self.of_packages.setdefault(_key(purl.package), []).append(said)
+
+
+class _Flaws:
+    """All that is said, by name of the flaw."""
+
+    def __init__(self, statements: Iterable[VexStatement]) -> None:
+        self.said: dict[str, list[VexStatement]] = {}
+        self._flaws: dict[str, _Flaw] = {}
+        for statement in statements:
+            for name in frozenset[str]().union(*map(spellings, statement.vulnerabilities)):
+                self.said.setdefault(name, []).append(statement)
+
+    def of(self, name: str) -> _Flaw | None:
+        """Return what is said of a flaw with this name."""
+        flaw = self._flaws.get(name)
+        if flaw is None and name in self.said:
+            flaw = self._flaws[name] = _Flaw(self.said[name])
+        return flaw
 
 
 class Statements:
@@ -51,10 +84,7 @@ class Statements:
 
     def __init__(self, statements: Iterable[VexStatement], trusted: Iterable[str]) -> None:
         patterns = tuple(trusted)
-        believed = [each for each in statements if is_trusted(each.author, patterns)]
-        self._flaws: dict[str, _Flaw] = {}
-        for statement in believed:
-            self._add(statement)
+        self._flaws = _Flaws(each for each in statements if is_trusted(each.author, patterns))
 
     def of(self, finding: Finding, verdict: Verdict, launch: LaunchEvent) -> VexStatement | None:
         """Return the statement that sets the finding aside, None for none."""
@@ -65,10 +95,10 @@ class Statements:
         self, findings: Iterable[Finding], verdict: Verdict, launch: LaunchEvent
     ) -> tuple[list[Finding], Settled]:
         """Return the findings that count, and those that are settled with their statement, in their order."""
-        flaws = self._flaws
+        flaws = self._flaws.said
         if not flaws:
             return list(findings), []
-        question = _Question(flaws, verdict.os_release, launch.image.digest)
+        question = _Question(self._flaws, verdict.os_release, launch.image.digest)
         strangers = flaws.keys().isdisjoint
         counted: list[Finding] = []
         settled: Settled = []
@@ -82,28 +112,6 @@ class Statements:
             counted.append(finding)
         return counted, settled
 
-    def _add(self, statement: VexStatement) -> None:
-        """Put a statement where its flaw and product are looked up; products of which nothing follows are left out."""
-        names = frozenset[str]().union(*map(spellings, statement.vulnerabilities))
-        components = tuple(map(parse_purl, statement.subcomponents))
-        for product in statement.products:
-            if product.startswith("sha256:"):
-                self._file(_Said(statement, names, None, components), product)
-            elif not components:
-                purl = parse_purl(product)
-                if purl.version or statement.status is not VexStatus.FIXED:
-                    self._file(_Said(statement, names, purl, ()), "")
-
-    def _file(self, said: _Said, digest: str) -> None:
-        for name in said.names:
-            flaw = self._flaws.get(name)
-            if flaw is None:
-                flaw = self._flaws[name] = _Flaw()
-            if said.product is None:
-                flaw.of_images.setdefault(digest, []).append(said)
-            else:
-                flaw.of_packages.setdefault(_key(said.product.package), []).append(said)
-
 
 class _Target(NamedTuple):
     """A package of the image: what it is, and under which names it is spoken of."""
@@ -115,7 +123,7 @@ class _Target(NamedTuple):
 class _Question:
     """One image about whose findings is asked."""
 
-    def __init__(self, flaws: dict[str, _Flaw], system: OsRelease, digest: str) -> None:
+    def __init__(self, flaws: _Flaws, system: OsRelease, digest: str) -> None:
         self._flaws = flaws
         self._system = system
         self._digest = digest
@@ -129,7 +137,7 @@ class _Question:
             target = self._targets[facts] = _target(package_of(finding, self._system))
         said: list[_Said] = []
         for name in (finding.vulnerability, *finding.aliases):
-            flaw = self._flaws.get(name)
+            flaw = self._flaws.of(name)
             if flaw is None:
                 continue
             for package in target.names:

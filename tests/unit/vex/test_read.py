@@ -349,6 +349,20 @@ def test_branches_without_end_are_refused() -> None:
     assert "components are nested more than" in refusal(json.dumps(cyclonedx(components=[inner])).encode())
 
 
+def test_a_package_url_that_grows_too_long_is_not_met() -> None:
+    """What a document adds up to is bounded like what it says, so that judging never meets it."""
+    long = json.loads(json.dumps(CSAF))
+    long["product_tree"]["branches"][0]["branches"][2] = known("curl", purl="pkg:rpm/redhat/" + "x" * 980)
+    document = one(long)
+    assert document.unused[BAD_PURL] == 1
+    entry = {
+        "id": "CVE-2026-1",
+        "analysis": {"state": "resolved"},
+        "affects": [{"ref": "pkg:pypi/" + "x" * 980, "versions": [{"version": "1" * 50}]}],
+    }
+    assert one(cyclonedx(vulnerabilities=[entry])).unused == {BAD_PURL: 1}
+
+
 def test_relationships_in_a_circle_end() -> None:
     """Products that are made of each other are products that cannot be met."""
     circle = json.loads(json.dumps(CSAF))
