@@ -115,7 +115,9 @@ def find(database: Database, query: Query, *, seconds: float = PAGE_SECONDS) -> 
 
 def _windows(months: Sequence[Month], query: Query) -> Iterator[_Window]:
     """Yield all of the time asked for, newest first, cut where months with a partition begin and end."""
-    end = min(query.until, query.after.at + _TICK) if query.after and query.after.at < END else query.until
+    end = query.until
+    if query.after:  # a place without id lies before every record of its instant
+        end = min(end, query.after.at + _TICK if query.after.id and query.after.at < END else query.after.at)
     cuts = sorted({BEGIN, END, *(month.start for month in months), *(month.end for month in months)})
     for first, last in zip(reversed(cuts[:-1]), reversed(cuts[1:]), strict=True):
         window = _Window(max(first, query.since), min(last, end))
