@@ -107,18 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="large layers until they are indexed; uploads",
     )
-    add(
-        "--feeds",
-        type=Path,
-        metavar="DIR",
-        help="kev.json, epss.csv, debian.csv, ubuntu.csv, each plain or .gz",
-    )
-    add(
-        "--package-support",
-        type=Path,
-        metavar="DIR",
-        help="Debian's tables of packages whose support ended early, e.g. /usr/share/debian-security-support",
-    )
+    _add_feeds(parser)
     add(
         "--layer-url",
         default="",
@@ -136,3 +125,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--largest-layer", type=int, default=2048, metavar="MIB", help="default %(default)s")
     add("--check-uid", type=int, default=None, metavar="UID", help="uid of the sandboxed check (root only)")
     return parser
+
+
+def _add_feeds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--feeds",
+        type=Path,
+        metavar="DIR",
+        help="kev.json, epss.csv, debian.csv, ubuntu.csv, each plain or .gz",
+    )
+    parser.add_argument(
+        "--package-support",
+        type=Path,
+        metavar="DIR",
+        help="Debian's tables of packages whose support ended early, e.g. /usr/share/debian-security-support",
+    )
