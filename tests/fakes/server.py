@@ -107,6 +107,7 @@ class FakeServer:
         self.records: dict[str, Any] = {}
         self.heads: list[Any] = []
         self.policies: dict[str, bytes] = {}
+        self.refuse_policies = False
         self.contradicts = False
         """Whether heads are refused as another history."""
         self.calls: list[str] = []
@@ -185,6 +186,8 @@ class FakeServer:
 
     def put_policy(self, digest: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
         """Answer `PUT /v1/policies/…`."""
+        if self.refuse_policies:
+            return 400, b'{"code":"policy_invalid","message":"no policy of ours"}', {}
         self.policies[digest] = body
         return 200, b"{}", {}
 

@@ -2,7 +2,7 @@
 """What records name is kept on the node: verdicts and policies by digest, as long as a log file names them.
 
 Files are written whole or not at all, packed, and believed by whoever reads them only if their digest is right. A
-policy is stored before it is in force and a verdict when it arrives, so that no record names what was never here.
+policy is stored when it is loaded, a verdict when it arrives, before anything is judged by it.
 Deleting waits for a complete look at all log files, packed ones included: where one cannot be read, nothing goes.
 """
 
@@ -72,7 +72,7 @@ class Evidence:
         self._keep(VERDICTS, digest, packed)
 
     def keep_policy(self, digest: str, sources: bytes) -> None:
-        """Keep the sources of the policy that is about to be in force (JSON of `PolicySources`)."""
+        """Keep the sources of the policy in force (JSON of `PolicySources`)."""
         self._policy = digest
         self._keep(POLICIES, digest, zstandard.ZstdCompressor(level=9).compress(sources))
 

@@ -186,11 +186,17 @@ class Remote:
             raise ServerUnreachable(f"{self.settings.url}: the countersignature is of another head")
         return answer
 
-    def put_policy(self, digest: str, sources: bytes) -> None:
-        """Have the server keep the sources of a policy. Raises ServerUnreachable."""
+    def put_policy(self, digest: str, sources: bytes) -> str:
+        """Have the server keep the sources of a policy; return why it never will, empty: it does.
+
+        Raises ServerUnreachable.
+        """
         response, body = self._ask("PUT", f"/v1/policies/{digest}", data=sources, headers=_JSON)
-        if response.status_code not in (200, 201, 204):
+        if response.status_code in (400, 413):
+            return str(_error_of(body).get("message", ""))[:200] or str(response.reason)
+        if response.status_code not in (200, 201):
             raise _complaint(response, body)
+        return ""
 
     def status(self) -> dict[str, Any]:
         """Return the server's own status. Raises ServerUnreachable."""

@@ -74,6 +74,8 @@ class Shipper:
         """Why the last batch did not get there; empty: it did."""
         self.problem_beside = ""
         """Why heads or policies did not get there."""
+        self.refused: dict[str, str] = {}
+        """Policies that the server will not have, and why: asked again at the next start only."""
         self._next_policies = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sifgate-shipper", daemon=True)
@@ -116,7 +118,7 @@ class Shipper:
             if time.monotonic() >= self._next_policies:
                 self._next_policies = time.monotonic() + POLICIES_EVERY
                 self.ship_policies()
-            self.problem_beside = ""
+            self.problem_beside = "; ".join(f"policy {digest}: {why}" for digest, why in self.refused.items())
         except (ServerUnreachable, ClairUnavailable, OSError) as error:
             self.problem_beside = str(error)
 
@@ -129,9 +131,12 @@ class Shipper:
             return
         for digest in kept:
             sources = None if digest in self.cursor.policies else self._evidence.policy(digest)
-            if sources is not None:
-                self._remote.put_policy(digest, sources)
-                self.cursor.policies.append(digest)
+            if sources is not None and digest not in self.refused:
+                problem = self._remote.put_policy(digest, sources)
+                if problem:
+                    self.refused[digest] = problem
+                else:
+                    self.cursor.policies.append(digest)
         self.cursor.policies = [digest for digest in self.cursor.policies if digest in kept]
         self._write_cursor()
 

@@ -283,7 +283,7 @@ def compose(
         suppressed=decision.suppressed,
         latency_ms=round(latency_ms, 3),
         facts=None if launch.image == _NO_FACTS else _facts(launch.image, kept),
-        grant=None if launch.grant is None else shown_grant(launch.grant, kept),
+        grant=None if launch.grant is None else _grant(launch.grant, kept),
         granted=decision.grant,
         budget_spent=launch.budget_spent,
         aside=tuple(map(_aside, decision.aside)) if decision.aside else (),
@@ -321,8 +321,7 @@ def _facts(facts: ImageFacts, kept: raw.Keeper) -> ImageFacts:
     )
 
 
-def shown_grant(grant: Grant, kept: raw.Keeper) -> Grant:
-    """Return a grant as a record shows it."""
+def _grant(grant: Grant, kept: raw.Keeper) -> Grant:
     return msgspec.structs.replace(
         grant, reason=kept("grant_reason", grant.reason), by=kept("grant_by", grant.by)
     )

@@ -290,3 +290,15 @@ def test_bad_key_holds_records_back(start: Start, server: FakeServer, tmp_path: 
     eventually(lambda: "missing" in agent.query("status")["audit"]["ship_problem"])
     eventually(lambda: server.heads)
     assert server.records == {}
+
+
+def test_policy_that_the_server_refuses_is_said_and_holds_nothing_up(
+    start: Start, server: FakeServer, tmp_path: Path
+) -> None:
+    """Records and heads go on; the refusal is in `status`, and the policy is not sent in a loop."""
+    server.refuse_policies = True
+    agent = start(audit=AuditSettings())
+    agent.ask(settled_file(tmp_path / "x.sif", b"x"))
+    eventually(lambda: "no policy of ours" in agent.query("status")["audit"]["ship_problem"])
+    eventually(lambda: server.records and server.heads)
+    assert server.calls.count("PUT /v1/policies") == 1
