@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -27,8 +28,7 @@ OPPOSITE = {FALSE: TRUE, UNKNOWN: UNKNOWN, TRUE: FALSE}
 
 def when(text: str | dict[str, Any]) -> When:
     """Return the `when` that a text in YAML, or a value, states."""
-    content = text if isinstance(text, str) else json.dumps(text)
-    return parse_when(yamlfile.parse(content.encode(), "when.yaml", failure=PolicyError))
+    return _parsed(text if isinstance(text, str) else json.dumps(text))
 
 
 def situation(
@@ -68,6 +68,14 @@ def match(asked: When, around: Situation, *, unknown_counts: bool = False) -> Ma
 def of(text: str | dict[str, Any], **fields: Any) -> Truth:
     """Return what a `when` says of an image with one finding that has these fields."""
     return truth(text, situation(finding(**fields)))
+
+
+def read_anew(text: str) -> When:
+    """Return the `when` that a text states, whether it was read before or not."""
+    return parse_when(yamlfile.parse(text.encode(), "when.yaml", failure=PolicyError))
+
+
+_parsed = lru_cache(maxsize=4096)(read_anew)
 
 
 def _apart(findings: Sequence[Finding]) -> list[Any]:

@@ -158,14 +158,14 @@ def parsed(value: Any) -> When | None:
 
 
 @given(value=st.dictionaries(st.sampled_from(tuple(VOCABULARY)), ANYTHING, min_size=1, max_size=3))
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_anything_loads_or_is_refused_with_a_place(value: dict[str, Any]) -> None:
     """Known words with any values at any depth."""
     parsed(value)
 
 
 @given(sample=st.sampled_from(SAMPLES), value=ANYTHING, word=WORDS, turn=st.integers(0, 3))
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_damaged_condition_loads_or_is_refused_with_a_place(
     sample: dict[str, Any], value: Any, word: str, turn: int
 ) -> None:

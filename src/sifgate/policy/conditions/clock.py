@@ -85,6 +85,15 @@ def later(instant: datetime, length: timedelta) -> datetime:
         return END
 
 
+@lru_cache(maxsize=256)
+def newest_day(now: datetime, days: int) -> date:
+    """Return the newest day whose `border(day, days)` is reached at an instant: one answer for thousands of dates."""
+    try:
+        return now.astimezone(timezone.utc).date() - timedelta(days=days)
+    except OverflowError:
+        return date.min
+
+
 def read_days(node: Node) -> int:
     """Return the days of `180d` or `>= 180d`: after `for` and `within` both mean the same."""
     parts = _DAYS.fullmatch(node.text())

@@ -47,10 +47,10 @@ class CountCondition(Condition, frozen=True):
         del finding
         if not situation.scanned:
             return Truth.UNKNOWN
-        if _distinct(self._at_least(Truth.TRUE, situation)) > self.over:
+        if self._is_passed(self._at_least(Truth.TRUE, situation)):
             return Truth.TRUE
-        possible = _distinct(self._at_least(Truth.UNKNOWN, situation))
-        return Truth.UNKNOWN if possible > self.over else Truth.FALSE
+        possible = self._is_passed(self._at_least(Truth.UNKNOWN, situation))
+        return Truth.UNKNOWN if possible else Truth.FALSE
 
     def reads(self) -> frozenset[str]:
         """Return what the conditions inside read."""
@@ -71,7 +71,7 @@ class CountCondition(Condition, frozen=True):
     def witnesses(self, situation: Situation) -> tuple[Group, ...]:
         """Return the findings that were counted; with those that lack data where only they pass the limit."""
         certain = tuple(self._at_least(Truth.TRUE, situation))
-        return certain if _distinct(certain) > self.over else tuple(self._at_least(Truth.UNKNOWN, situation))
+        return certain if self._is_passed(certain) else tuple(self._at_least(Truth.UNKNOWN, situation))
 
     def phrase(self, situation: Situation) -> Phrase:
         """Return what was counted, and the limit."""
@@ -84,6 +84,11 @@ class CountCondition(Condition, frozen=True):
             if all(part.test(group.sample, situation) >= truth for part in self.parts):
                 yield group
 
-
-def _distinct(groups: Iterable[Group]) -> int:
-    return len(frozenset[str]().union(*(group.vulnerabilities for group in groups)))
+    def _is_passed(self, groups: Iterable[Group]) -> bool:
+        """Return whether groups hold more distinct vulnerabilities than the limit; stops as soon as they do."""
+        seen: set[str] = set()
+        for group in groups:
+            seen |= group.vulnerabilities
+            if len(seen) > self.over:
+                return True
+        return False

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from functools import partial
 
 from sifgate.model.finding import Finding
-from sifgate.policy.conditions.clock import END, border, day_of, read_days
+from sifgate.policy.conditions.clock import END, border, day_of, newest_day, read_days
 from sifgate.policy.conditions.column import Column
 from sifgate.policy.conditions.family import Condition, Situation, Truth
 from sifgate.yamlnode import Node
@@ -30,7 +30,7 @@ class DateCondition(Condition, frozen=True):
 
     def test(self, finding: Finding, situation: Situation) -> Truth:
         """Return whether the date fits at this moment; unknown where there is none."""
-        return self._of(self._newest(situation), getattr(finding, self.attribute))
+        return self._of(newest_day(situation.now, self.days), getattr(finding, self.attribute))
 
     def reads(self) -> frozenset[str]:
         """Return the attribute with the date."""
@@ -38,11 +38,11 @@ class DateCondition(Condition, frozen=True):
 
     def columns(self, situation: Situation) -> tuple[Column, ...]:
         """Return on which side of the border the date stands at this moment."""
-        return (Column((self.attribute,), partial(self._of, self._newest(situation))),)
+        return (Column((self.attribute,), partial(self._of, newest_day(situation.now, self.days))),)
 
     def clocks(self, situation: Situation) -> tuple[datetime, ...]:
         """Return the borders that are still ahead of the dates among the findings."""
-        newest = self._newest(situation)
+        newest = newest_day(situation.now, self.days)
         days = map(day_of, situation.values(self.attribute))
         borders = {border(day, self.days) for day in days if day is not None and day > newest}
         return tuple(sorted(borders - {END}))
@@ -53,13 +53,6 @@ class DateCondition(Condition, frozen=True):
         if self.within:
             return f"{verb} less than {self.days} {unit} ago"
         return f"{verb} at least {self.days} {unit} ago"
-
-    def _newest(self, situation: Situation) -> date:
-        """Return the newest day that lies so many days back: `border(day, days) <= now`, asked once for all dates."""
-        try:
-            return situation.now.astimezone(timezone.utc).date() - timedelta(days=self.days)
-        except OverflowError:
-            return date.min
 
     def _of(self, newest: date, text: str) -> Truth:
         day = day_of(text)
