@@ -128,7 +128,8 @@ def trees(leaves: list[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
         lambda inner: st.one_of(
             st.lists(inner, min_size=1, max_size=3).map(lambda items: {"all": items}),
             st.lists(inner, min_size=1, max_size=3).map(lambda items: {"any": items}),
-            inner.map(lambda item: {"not": item}),
+            st.tuples(inner, inner).map(lambda pair: {"any": [pair[0] | pair[1]]}),
+            st.tuples(inner, inner).map(lambda pair: {"not": pair[0] | pair[1]}),
         ),
         max_leaves=6,
     )

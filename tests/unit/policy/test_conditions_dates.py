@@ -28,6 +28,7 @@ from sifgate.model.image import ImageFacts, OsRelease
 from sifgate.model.verdict import EndOfLife, Generation
 from sifgate.policy.conditions.clock import CLOCKS, END, border, clock_date, day_of, instant_of, later
 from sifgate.policy.conditions.family import Situation, Truth
+from sifgate.policy.conditions.when import When
 
 DATED: dict[str, tuple[str, dict[str, str]]] = {
     "published": ("published", {}),
@@ -157,22 +158,31 @@ def anything(draw: st.DrawFn) -> tuple[dict[str, Any], Situation]:
     return text, around
 
 
-@given(drawn=st.composite(anything)(), later_by=st.timedeltas(timedelta(0), timedelta(days=90)))
+@given(
+    drawn=st.composite(anything)(),
+    later_by=st.timedeltas(timedelta(0), timedelta(days=90)),
+    turn=st.integers(0, 3),
+)
 @settings(max_examples=400)
 def test_no_answer_changes_before_the_next_clock(
-    drawn: tuple[dict[str, Any], Situation], later_by: timedelta
+    drawn: tuple[dict[str, Any], Situation], later_by: timedelta, turn: int
 ) -> None:
-    """Between now and the next clock the answer is the same at any instant, and to the last one."""
+    """From any instant, the very one of a clock too, the answer is the same up to the next clock."""
     text, around = drawn
     asked = when(text)
-    ahead = [at for at in asked.clocks(around) if at > around.now]
-    upto = min(ahead, default=END)
-    moments = [min(around.now + later_by, upto - TICK), upto - TICK]
-    for moment in moments:
+    for _ in range(turn):
+        around = replace(around, now=min(ahead(asked, around), default=around.now), _made={})
+    upto = min(ahead(asked, around), default=END)
+    for moment in (min(around.now + later_by, upto - TICK), upto - TICK):
         then = replace(around, now=moment, _made={})
         for lenient in (False, True):
             met = match(asked, around, unknown_counts=lenient).met
             assert match(asked, then, unknown_counts=lenient).met == met
+
+
+def ahead(asked: When, around: Situation) -> list[datetime]:
+    """Return the clocks that are still to come."""
+    return [at for at in asked.clocks(around) if at > around.now]
 
 
 @pytest.mark.parametrize(

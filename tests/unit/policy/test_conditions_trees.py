@@ -83,6 +83,8 @@ def test_tables_of_truth(first: Truth, second: Truth) -> None:
     assert of({"not": LEAF[first]}) is OPPOSITE[first]
     assert of({"not": {"any": both}}) is min(OPPOSITE[first], OPPOSITE[second])
     assert of({"not": {"all": both}}) is max(OPPOSITE[first], OPPOSITE[second])
+    assert of({"not": LEAF[first] | LEAF[second]}) is max(OPPOSITE[first], OPPOSITE[second])
+    assert of({"any": [LEAF[first] | LEAF[second]]}) is min(first, second)
 
 
 @given(tree=trees(LEAVES), other=trees(LEAVES), found=FINDINGS)
