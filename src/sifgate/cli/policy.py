@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from sifgate.cli import policy_lint, policy_simulate, policy_test
+from sifgate.cli import policy_baseline, policy_lint, policy_simulate, policy_test
 from sifgate.cli.conversation import add_format, client, decode, print_json
 from sifgate.cli.install import install
 from sifgate.cli.main import ALLOWED, USAGE, describe
@@ -39,7 +39,12 @@ class Task(Protocol):
         """Do it; return the exit code."""
 
 
-_TASKS: dict[str, Task] = {"lint": policy_lint, "test": policy_test, "simulate": policy_simulate}
+_TASKS: dict[str, Task] = {
+    "lint": policy_lint,
+    "test": policy_test,
+    "simulate": policy_simulate,
+    "baseline": policy_baseline,
+}
 
 
 class Reloaded(msgspec.Struct, frozen=True):

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from sifgate.whatif.launches import Intake
 from sifgate.whatif.recorded import Verdicts
 from sifgate.whatif.reports import Reports
 from sifgate.whatif.simulate import Question
+from sifgate.whatif.spool import Spool, merged
 from sifgate.whatif.tally import Tally
-from sifgate.whatif.workers import Progress, simulate_ordered, simulate_unordered
+from sifgate.whatif.workers import STEP, Progress, simulate_ordered, simulate_unordered
 
 DEFAULT_SINCE = "30d"
 SHOWN_PROBLEMS = 10
@@ -49,9 +51,7 @@ def add_recordings(parser: argparse.ArgumentParser) -> None:
         metavar="WHEN",
         help=f"launches from WHEN on: 24h, 30d, or an ISO date or time (default: {DEFAULT_SINCE})",
     )
-    parser.add_argument(
-        "--until", type=since, metavar="WHEN", help="launches before WHEN (default: all)"
-    )
+    parser.add_argument("--until", type=since, metavar="WHEN", help="launches before WHEN (default: all)")
     parser.add_argument(
         "--processes", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help=argparse.SUPPRESS
     )
@@ -106,6 +106,26 @@ class Recordings:
             progress=progress,
             processes=self._processes,
         )
+
+    @contextmanager
+    def ordered(self, progress: Progress) -> Iterator[tuple[Callable[[], Iterable[bytes]], Verdicts]]:
+        """Yield a function that begins the rows anew, ordered by verdict, and the verdicts; raises as `simulate`."""
+        verdicts: Verdicts
+        if self._site:
+            site = Site(_server(self._places))
+            source, verdicts = site.export(self.since, self._until), _decoded(site)
+        elif self._reports is not None:
+            source, verdicts = self._reports.lines(), self._reports
+        else:
+            source, verdicts = self._lines(), Kept(self._places.state / "agent/evidence")
+        spool = Spool()
+        with closing(spool):
+            for count, row in enumerate(self.intake.rows(source), 1):
+                spool.add(row)
+                if count % STEP == 0:
+                    progress("read", count)
+            runs = spool.runs()
+            yield lambda: merged(runs), verdicts
 
     @property
     def _bad_reports(self) -> list[str]:

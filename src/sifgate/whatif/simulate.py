@@ -76,12 +76,12 @@ def simulate(
     tally = Tally()
     candidate = _Judge(question.candidate)
     present = None if question.present is None else _Judge(question.present)
-    for _, group in groupby(map(split, rows), key=_standing_part):
+    for _, group in groupby(map(split, rows), key=standing_part):
         candidate.forget()
         if present is not None:
             present.forget()
-        judged = _Standings(verdicts)
-        for row, count in _kinds(group, by_time=question.at is None):
+        judged = Standings(verdicts)
+        for row, count in kinds(group, by_time=question.at is None):
             progress(count)
             try:
                 record = record_of(row)
@@ -100,7 +100,7 @@ def simulate(
     return tally
 
 
-class _Standings:
+class Standings:
     """The standing of a group of rows, made once."""
 
     def __init__(self, verdicts: Verdicts) -> None:
@@ -114,25 +114,26 @@ class _Standings:
         return self._made[0]
 
 
-def _standing_part(row: Row) -> bytes:
+def standing_part(row: Row) -> bytes:
+    """Return by what rows are grouped."""
     return row.standing
 
 
-def _kinds(group: Iterator[Row], *, by_time: bool) -> Iterator[tuple[Row, int]]:
+def kinds(group: Iterator[Row], *, by_time: bool) -> Iterator[tuple[Row, int]]:
     """Yield launches that are alike with their number; by time each for itself."""
     if by_time:
         yield from ((row, 1) for row in group)
         return
-    kinds: Counter[tuple[bytes, bytes]] = Counter()
+    alike: Counter[tuple[bytes, bytes]] = Counter()
     remade = partial(Row, time=b'""')
     standing = b""
     for row in group:
         standing = row.standing
-        kinds[row.launch, row.action] += 1
-        if len(kinds) >= MOST_KINDS:
-            yield from ((remade(standing, launch, action=action), n) for (launch, action), n in kinds.items())
-            kinds.clear()
-    yield from ((remade(standing, launch, action=action), n) for (launch, action), n in kinds.items())
+        alike[row.launch, row.action] += 1
+        if len(alike) >= MOST_KINDS:
+            yield from ((remade(standing, launch, action=action), n) for (launch, action), n in alike.items())
+            alike.clear()
+    yield from ((remade(standing, launch, action=action), n) for (launch, action), n in alike.items())
 
 
 def _launched(record: AuditRecord, count: int) -> Launched:
