@@ -52,6 +52,8 @@ class Journal:
         self._broken = 0
         self.rotated: Callable[[], None] = _nothing
         """Called when a new file was begun."""
+        self.forward: Callable[[bytes, int], None] = _nowhere
+        """Takes the lines of each turn once they are in the file, and never waits."""
 
     def add(self, entry: Entry) -> None:
         """Queue one reply with its records."""
@@ -74,13 +76,13 @@ class Journal:
         if now >= self._next_anchor:
             self._next_anchor = now + ANCHOR_EVERY
             self._loop.offload(self.log.anchor, quick=True)
+        lines, count = b"".join([entry.lines for entry in entries]), sum(entry.records for entry in entries)
         try:
-            self.log.append(
-                b"".join([entry.lines for entry in entries]), sum(entry.records for entry in entries)
-            )
+            self.log.append(lines, count)
         except AuditError as error:
             self._alarm(entries, error)
             return
+        self.forward(lines, count)
         self._look_at_chain()
         for entry in entries:
             if entry.durable:
@@ -124,6 +126,11 @@ class Journal:
             syslog.syslog(syslog.LOG_ALERT | syslog.LOG_AUTHPRIV, f"sifgate: audit_unwritable: {error}")
         for entry in entries:
             entry.unwritable()
+
+
+def _nowhere(lines: bytes, count: int) -> None:
+    """Pass nothing on."""
+    del lines, count
 
 
 def _nothing() -> None:
