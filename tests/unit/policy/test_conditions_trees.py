@@ -32,7 +32,11 @@ from sifgate.model.verdict import Coverage, EndOfLife
 from sifgate.policy.conditions.family import Situation, Truth
 from sifgate.policy.conditions.tree import AllCondition, AnyCondition, NotCondition
 
-LEAF: dict[Truth, dict[str, Any]] = {FALSE: {"kev": True}, UNKNOWN: {"epss": ">= 0.5"}, TRUE: {"fixable": True}}
+LEAF: dict[Truth, dict[str, Any]] = {
+    FALSE: {"kev": True},
+    UNKNOWN: {"epss": ">= 0.5"},
+    TRUE: {"fixable": True},
+}
 """A condition with each answer for the finding of the tests below."""
 TRUTHS = (FALSE, UNKNOWN, TRUE)
 ANY_FINDINGS = (
