@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from sifgate.audit.record import AuditRecord
-from sifgate.model.decision import Action
+from sifgate.model.decision import Action, Aside
 from sifgate.render.escape import printable
 
 _WORDS = {
@@ -47,6 +47,7 @@ def explanation(record: AuditRecord) -> str:
         ("image", "  ".join(filter(None, (record.name, record.path or record.image)))),
         ("known", standing_word(record) + (f": {record.detail}" if record.detail else "")),
         *_judged(record),
+        *_circumstances(record),
         ("injected", "; ".join(record.content_injected)),
         ("command", " ".join(record.argv)),
         ("said", record.user_reason),
@@ -60,7 +61,10 @@ def explanation(record: AuditRecord) -> str:
         lines += [f"            {printable(finding)}" for finding in reason.findings]
         if reason.count > len(reason.findings) > 0:
             lines.append(f"            and {reason.count - len(reason.findings)} more")
-    if record.suppressed:
+        if reason.clock:
+            lines.append(f"            {printable(reason.clock)}")
+    lines += [f"  aside     {printable(_aside(aside))}" for aside in record.aside]
+    if record.suppressed and not record.aside:
         lines.append(f"  listed    {record.suppressed} findings are suppressed by the policy and not counted")
     return "\n".join(lines)
 
@@ -82,15 +86,40 @@ def _judged(record: AuditRecord) -> list[tuple[str, str]]:
     ]
 
 
+def _circumstances(record: AuditRecord) -> list[tuple[str, str]]:
+    """Return what beside image and rules had a part in it, one row each."""
+    grant = record.grant
+    granted = "" if grant is None else f"{grant.id} by {grant.by} until {grant.ends}: {grant.reason}"
+    if record.granted:
+        granted += " (refused without it)"
+    return [
+        ("scope", record.scope),
+        ("trusted", f"by store {record.trust}" if record.trust else ""),
+        ("grant", granted),
+        ("budget", "the fail-open budget was used up" if record.budget_spent else ""),
+        ("lacking", f"data for rules {', '.join(record.undecided)}" if record.undecided else ""),
+        ("alarm", ", ".join(record.alarms)),
+    ]
+
+
+def _aside(aside: Aside) -> str:
+    until = f" until {aside.until}" if aside.until else ""
+    text = f": {aside.text}" if aside.text else ""
+    return f"{aside.count} not counted: {aside.kind} {aside.id}{until}{text}"
+
+
 _OUTCOMES = {
     "decided": "",
     "asked": "asked by `sifgate check`: nothing was started",
     "would_have_blocked": "a verdict that came after the launch had passed would have refused it",
+    "break_glass": "break-glass: no launch, but a grant",
+    "chain": "the log tells of itself: docs/audit.md",
 }
 
 
 def _outcome(record: AuditRecord) -> str:
     text = _OUTCOMES.get(record.outcome, record.outcome)
+    text += f" ({record.event})" if record.event else ""
     return f"{text} (launch {record.of})" if record.of else text
 
 

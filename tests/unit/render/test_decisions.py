@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import io
 
+import msgspec
+
 from sifgate.audit.record import AuditRecord, ReasonLine
-from sifgate.model.decision import Action
+from sifgate.model.decision import Action, Aside
+from sifgate.model.launch import Grant
 from sifgate.render.decisions import explanation, print_records, verdict_line
 
 RECORD = AuditRecord(
@@ -47,6 +50,33 @@ def test_the_page_of_a_record_holds_what_was_asked_known_and_said() -> None:
         "unscannable (encrypted): LUKS2", "apptainer exec x.sif", "--bind /x:/usr", "paper deadline",
         "block: 2 KEV (rule kev-fixable)", "CVE-1 git 1\\x1b[31m", "and 5 more", "3 findings are suppressed",
         "print     9f2c41a7",
+    ):  # fmt: skip
+        assert text in page
+    assert "\x1b" not in page
+
+
+def test_the_page_says_what_else_had_a_part_in_it() -> None:
+    """Scope, trusted store, grant, spent budget, missing data, alarms, what was set aside, and clocks."""
+    grant = Grant("g7", 1000, "cluster\x1bdown", "bob", "2026-11-22T08:00:00Z", "2026-11-22T12:00:00Z")
+    reason = ReasonLine("kev", "warn", "known to be exploited", 1, (), "refused from 2026-12-01")
+    page = explanation(
+        msgspec.structs.replace(
+            RECORD,
+            reasons=(reason,),
+            scope="bio",
+            trust="site-store",
+            grant=grant,
+            granted="g7",
+            budget_spent=True,
+            undecided=("epss",),
+            alarms=("break_glass",),
+            aside=(Aside("exception", "EX-1", 4, "2027-01-01", "vendor\x1bsays no"),),
+        )
+    )
+    for text in (
+        "scope     bio", "by store site-store", "g7 by bob until 2026-11-22T12:00:00Z: cluster\\x1bdown",
+        "(refused without it)", "the fail-open budget was used up", "data for rules epss", "alarm     break_glass",
+        "4 not counted: exception EX-1 until 2027-01-01: vendor\\x1bsays no", "refused from 2026-12-01",
     ):  # fmt: skip
         assert text in page
     assert "\x1b" not in page
