@@ -6,8 +6,9 @@
     owner                       from the statx of the descriptor; its name from the names' memory
     created, digest, signers    by a sandboxed worker, remembered under the file's identity as fingerprints are (`memo`)
 
-A launch waits for them no longer than for its scan; what is not there by then is unknown to the policy, and found out
-for the next launch. One reading per file however many ask, so many per user at a time.
+Nothing is known of a file on a mount that is not believed (`mounts`): a user's FUSE tells any owner, and shows the
+agent other bytes than the runtime. A launch waits for facts no longer than for its scan; what is not there by then is
+unknown to the policy, and found out for the next launch. One reading per file however many ask, so many per user.
 """
 
 from __future__ import annotations
@@ -17,14 +18,13 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable
 from functools import partial
-
-import msgspec
+from typing import NamedTuple
 
 from sifgate.agent.holder import KeyRing, PolicyHolder
 from sifgate.agent.identity import Identity, identify
 from sifgate.agent.inspect import Inspector
 from sifgate.agent.loop import Loop
-from sifgate.agent.memo import Memo
+from sifgate.agent.memo import Memo, is_young
 from sifgate.agent.peer import NameCache, Names
 from sifgate.agent.turns import Promise
 from sifgate.errors import Unscannable
@@ -35,21 +35,31 @@ LIMIT = 20_000
 """Files remembered; the least recently used go first."""
 _TRIES = 2
 _NOTHING = FileFacts()
-_NAMELESS = ImageFacts()
+_NOBODY_KNOWS = ImageFacts()
+OWNER = "owner"
 
 Key = tuple[object, ...]
+
+
+class _Ask(NamedTuple):
+    """What one launch wants to know of one file."""
+
+    descriptor: int
+    identity: Identity
+    uid: int
+    wanted: frozenset[str]
 
 
 class _Reading:
     """One file being read."""
 
-    def __init__(self, descriptor: int, key: Key, uid: int, wanted: frozenset[str], ring: KeyRing) -> None:
-        self.descriptor = os.dup(descriptor)
+    def __init__(self, ask: _Ask, key: Key, ring: KeyRing) -> None:
+        self.descriptor = os.dup(ask.descriptor)
         self.key = key
-        self.uid = uid
-        self.wanted = wanted
+        self.uid = ask.uid
+        self.wanted = ask.wanted
         self.ring = ring
-        self.waiters: list[Promise[FileFacts]] = []
+        self.waiters: list[Promise[FileFacts | None]] = []
 
 
 class Facts:
@@ -86,31 +96,36 @@ class Facts:
         if not wanted:
             return None
         identity = identity or identify(descriptor)
-        read = wanted - {"owner"}
-        file = self._of_file(descriptor, identity, uid, read, patience) if read else None
-        names = self._names.of(identity.owner) if "owner" in wanted else None
-        if (file is None or file.done) and (names is None or names.done):
-            return Promise.kept(_joined(identity, None if file is None else file.result(), names))
+        trait = self._inspector.trait(identity)
+        if trait is not None and not trait.believed:
+            return Promise.kept(_NOBODY_KNOWS)
+        known = None
+        if trait is not None:
+            known = self._recall(descriptor, identity, wanted - {OWNER}, self._holder.ring)
+        if known is None:
+            file = self._of_file(_Ask(descriptor, identity, uid, wanted - {OWNER}))
+            otherwise = None if trait is None else _NOTHING
+            self._loop.later(patience, lambda: file.keep(otherwise))
+        else:
+            file = Promise.kept(known)
+        names = self._names.of(identity.owner) if OWNER in wanted else None
+        if file.done and (names is None or names.done):
+            return Promise.kept(_joined(identity, file.result(), names))
+        if names is not None:  # a directory service that does not answer leaves the number
+            self._loop.later(patience, partial(names.keep, Names("", ())))
         return _later(identity, file, names)
 
-    def _of_file(
-        self, descriptor: int, identity: Identity, uid: int, wanted: frozenset[str], patience: float
-    ) -> Promise[FileFacts]:
-        if not identity.regular:
-            return Promise.kept(FileFacts(signers=() if "signers" in wanted else None))
+    def _of_file(self, ask: _Ask) -> Promise[FileFacts | None]:
+        """Return a promise of what a thread finds out."""
         ring = self._holder.ring
-        known = self._recall(descriptor, identity, wanted, ring)
-        if known is not None:
-            return Promise.kept(known)
-        promise: Promise[FileFacts] = Promise()
-        key = (identity, wanted, ring.digest)
+        promise: Promise[FileFacts | None] = Promise()
+        key = (ask.identity, ask.wanted, ring.digest)
         reading = self._running.get(key)
-        if reading is None:
-            reading = self._running[key] = _Reading(descriptor, key, uid, wanted, ring)
-            self._waiting.setdefault(uid, deque()).append(reading)
-            self._start_next(uid)
+        if reading is None or is_young(ask.identity, time.time_ns(), network=False):  # it may change unseen
+            reading = self._running[key] = _Reading(ask, key, ring)
+            self._waiting.setdefault(ask.uid, deque()).append(reading)
+            self._start_next(ask.uid)
         reading.waiters.append(promise)
-        self._loop.later(patience, lambda: promise.keep(_NOTHING))
         return promise
 
     def _start_next(self, uid: int) -> None:
@@ -124,9 +139,10 @@ class Facts:
         if queue is not None and not queue:
             del self._waiting[uid]
 
-    def _finish(self, reading: _Reading, promise: Promise[FileFacts]) -> None:
+    def _finish(self, reading: _Reading, promise: Promise[FileFacts | None]) -> None:
         os.close(reading.descriptor)
-        del self._running[reading.key]
+        if self._running.get(reading.key) is reading:
+            del self._running[reading.key]
         self._active[reading.uid] -= 1
         if not self._active[reading.uid]:
             del self._active[reading.uid]
@@ -134,14 +150,17 @@ class Facts:
         try:
             found = promise.result()
         except Exception:  # noqa: BLE001 - a defect of ours: the facts stay unknown, the launch goes on
-            found = _NOTHING
+            found = None
         for waiter in reading.waiters:
             waiter.keep(found)
 
-    def _work(self, reading: _Reading) -> FileFacts:
-        """Read one file, in a thread; nothing is known of one that changes meanwhile."""
-        self._inspector.look(reading.descriptor)  # judges the mount, so that the memory may speak
+    def _work(self, reading: _Reading) -> FileFacts | None:
+        """Read one file, in a thread; None where its mount is not believed, no facts where it changes meanwhile."""
         identity = identify(reading.descriptor)
+        self._inspector.look(reading.descriptor)
+        trait = self._inspector.trait(identity)
+        if trait is None or not trait.believed:
+            return None
         known = self._recall(reading.descriptor, identity, reading.wanted, reading.ring)
         if known is not None:
             return known
@@ -161,6 +180,11 @@ class Facts:
     def _recall(
         self, descriptor: int, identity: Identity, wanted: frozenset[str], ring: KeyRing
     ) -> FileFacts | None:
+        """Return what is known of a file on a mount that is believed; None: it must be read."""
+        if not wanted:
+            return _NOTHING
+        if not identity.regular:
+            return FileFacts(signers=() if "signers" in wanted else None)
         key = self._memo.key_of(descriptor, identity)
         held = self._known.get((key, wanted, ring.digest)) if key is not None else None
         if held is None or time.time() > held[1]:
@@ -178,9 +202,9 @@ class Facts:
 
 
 async def _later(
-    identity: Identity, file: Promise[FileFacts] | None, names: Promise[Names] | None
+    identity: Identity, file: Promise[FileFacts | None], names: Promise[Names] | None
 ) -> ImageFacts:
-    found = None if file is None else await file
+    found = await file
     if names is not None:
         await names
     return _joined(identity, found, names)
@@ -188,10 +212,8 @@ async def _later(
 
 def _joined(identity: Identity, file: FileFacts | None, names: Promise[Names] | None) -> ImageFacts:
     """Return the facts as the policy reads them; an owner without a name is known by his number."""
-    facts = _NAMELESS
-    if file is not None:
-        signers = None if file.signers is None else tuple(signer.fingerprint for signer in file.signers)
-        facts = ImageFacts(created=file.created, digest=file.digest, signers=signers)
-    if names is None:
-        return facts
-    return msgspec.structs.replace(facts, owner=names.result().user or str(identity.owner))
+    if file is None:
+        return _NOBODY_KNOWS
+    signers = None if file.signers is None else tuple(signer.fingerprint for signer in file.signers)
+    owner = "" if names is None else names.result().user or str(identity.owner)
+    return ImageFacts(owner=owner, created=file.created, digest=file.digest, signers=signers)

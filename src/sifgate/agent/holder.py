@@ -15,6 +15,7 @@ import syslog
 from pathlib import Path
 
 from sifgate import fsguard
+from sifgate.agent.lastgood import Found, LastGood
 from sifgate.errors import ConfigError, PolicyError
 from sifgate.policy.document import Policy
 from sifgate.policy.fallback import fallback_policy
@@ -37,9 +38,10 @@ class KeyRing:
 class PolicyHolder:
     """The last good policy of a file; a bad reload keeps it and says so."""
 
-    def __init__(self, path: Path, posture: Path) -> None:
+    def __init__(self, path: Path, posture: Path, last: LastGood | None = None) -> None:
         self._path = path
         self._posture = posture
+        self._last = last
         self.policy: Policy = fallback_policy()
         self.sources = PolicySources(())
         """The files of the policy in force, as they were read."""
@@ -61,14 +63,27 @@ class PolicyHolder:
             syslog.syslog(
                 syslog.LOG_ALERT | syslog.LOG_DAEMON, f"sifgate: policy_invalid: {first_line(error)}"
             )
+            if not self.loaded_once and self._last is not None:
+                self._take_over(self._last.find())
             return self.problem
+        self._adopt(policy, sources, ring)
+        self.problem = ""
+        if self._last is not None:
+            self._last.keep(policy, sources, ring.data)
+        return ""
+
+    def _take_over(self, found: Found | None) -> None:
+        """Go on with what was in force before this start."""
+        if found is not None:
+            self._adopt(found.policy, found.sources, KeyRing(found.ring))
+
+    def _adopt(self, policy: Policy, sources: PolicySources, ring: KeyRing) -> None:
         self.ring = ring
         self.image_fields = frozenset(
             name.removeprefix(IMAGE) for name in policy.launch_fields if name.startswith(IMAGE)
         )
-        self.policy, self.sources, self.problem, self.loaded_once = policy, sources, "", True
+        self.policy, self.sources, self.loaded_once = policy, sources, True
         self._write_posture()
-        return ""
 
     def _checked(self) -> tuple[Policy, PolicySources]:
         """Return the policy of files that only those could have written who may; raises PolicyError, ConfigError."""

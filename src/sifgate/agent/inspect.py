@@ -11,9 +11,9 @@ from functools import partial
 
 from sifgate.admission.ports import Footing
 from sifgate.agent.cache import Cache
-from sifgate.agent.identity import identify
+from sifgate.agent.identity import Identity, identify
 from sifgate.agent.memo import Key, Memo, Reading
-from sifgate.agent.mounts import Mounts
+from sifgate.agent.mounts import Mounts, Trait
 from sifgate.errors import Unscannable
 from sifgate.image.facts import FileFacts
 from sifgate.image.worker import extract, read_facts
@@ -62,6 +62,10 @@ class Inspector:
         """Judge the mount of a descriptor; may wait for a file server."""
         with contextlib.suppress(OSError):
             self._mounts.judge(descriptor, identify(descriptor))
+
+    def trait(self, identity: Identity) -> Trait | None:
+        """Return how the files of a mount are known; None: it was not judged yet. Never waits."""
+        return self._mounts.known(identity)
 
     @contextlib.contextmanager
     def inspect(self, descriptor: int) -> Iterator[Inspection]:

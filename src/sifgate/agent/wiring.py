@@ -23,6 +23,7 @@ from sifgate.agent.bundle import Bundles
 from sifgate.agent.cache import Cache
 from sifgate.agent.evidence import Evidence
 from sifgate.agent.facts import Facts
+from sifgate.agent.forward import Forwarder
 from sifgate.agent.grants import Grants
 from sifgate.agent.heads import Heads
 from sifgate.agent.holder import PolicyHolder
@@ -30,6 +31,7 @@ from sifgate.agent.inspect import Extract, Inspector
 from sifgate.agent.jobs import Jobs
 from sifgate.agent.journal import Journal
 from sifgate.agent.judge import Judge, Verdicts
+from sifgate.agent.lastgood import LastGood
 from sifgate.agent.launch import Launches
 from sifgate.agent.listener import Listener, bind, handed_over
 from sifgate.agent.loop import Loop
@@ -83,7 +85,8 @@ class Knowledge:
         for key, fingerprint, end in self.cache.files():
             self.memo.restore(key, fingerprint, end)
         self.remote = Remote(settings.server)
-        self.holder = PolicyHolder(places.etc / "policy.yaml", places.etc / "posture")
+        last = LastGood(state / "policy.last")
+        self.holder = PolicyHolder(places.etc / "policy.yaml", places.etc / "posture", last)
         self.grants = Grants(state / "grants.json")
         self.judge = Judge(
             self.holder, Verdicts(self.cache), partial(loop.offload, quick=True), grants=self.grants
@@ -136,7 +139,12 @@ class Agent:
         self.alarms = Alarms()
         names = NameCache(partial(self.loop.offload, quick=True))
         self.facts = Facts(
-            self.loop, self.holder, self.memo, self.inspector, names, per_user=own.shares.cold_scans
+            self.loop,
+            self.holder,
+            self.memo,
+            self.inspector,
+            names,
+            per_user=own.shares.cold_scans,
         )
         parses = Parses(partial(self.loop.offload, quick=True))
         once = Once()
@@ -209,6 +217,9 @@ class Agent:
     def _shipper(self) -> Shipper:
         audit = self.settings.audit
         state = self.places.state / "agent"
+        self.disguise = Disguise(audit.pseudonymise, audit.pseudonym_key)
+        self.forwarder = Forwarder(audit.forward, self.disguise)
+        self.journal.forward = self.forwarder.put
         self.heads = Heads(state / "heads.jsonl", self.log, self.remote, self.answers.node)
         return Shipper(
             self.log.path,
@@ -218,13 +229,14 @@ class Agent:
             spool_bytes=audit.spool_bytes,
             heads=self.heads,
             evidence=self.evidence,
-            disguise=Disguise(audit.pseudonymise, audit.pseudonym_key),
+            disguise=self.disguise,
         )
 
     def start(self) -> None:
         """Load the policy and begin to ship; what is wrong with the policy is a posture, not a reason to stay away."""
         self.reload()
         self.tidy()
+        self.forwarder.start()
         if self.settings.audit.ship and self.settings.server.url:
             self.shipper.start()
 
@@ -261,6 +273,7 @@ class Agent:
         self.listener.close()
         self.journal.flush()
         self.shipper.stop()
+        self.forwarder.stop()
         self.log.close()
         self.loop.close()
         self.cache.close()
@@ -336,6 +349,9 @@ class Agent:
                 "head_problem": self.heads.problem,
                 "chain": self.log.chain.stand if self.log.chain else None,
                 "discontinuities": self.log.chain.discontinuities if self.log.chain else 0,
+                "forwarded": self.forwarder.forwarded,
+                "not_forwarded": self.forwarder.dropped,
+                "forward_problem": self.forwarder.problem,
                 "evidence_problem": self.evidence.problem,
             },
             "sandbox": sandbox_layers(),

@@ -14,6 +14,7 @@ import pytest
 from testbed import sif
 from testbed.sif import SifObject, partition
 from tests.fakes.agent import POLICY, RunningAgent, digest_of, eventually, settled_file, write_policy
+from tests.fakes.fuse import LyingFileSystem
 from tests.fakes.server import FakeServer, bad_verdict
 from tests.unit.image.signing import fingerprint, public, secret, write_signed
 
@@ -220,3 +221,21 @@ def test_question_that_cannot_wait_leaves_the_facts_for_later(
     eventually(lambda: agent.agent.facts.readings == 1)
     assert agent.action(signed) == "log"
     assert agent.agent.facts.readings == 1
+
+
+@pytest.mark.root
+def test_file_system_of_a_user_tells_nothing(start: Start, root: Path, tmp_path: Path) -> None:
+    """A FUSE may name root as the owner and show the agent other bytes than the runtime: all of it is unknown."""
+    agent = start()
+    agent.agent.holder.image_fields = frozenset({"owner", "created", "digest", "signers"})
+    (tmp_path / "liar").mkdir()
+    try:
+        liar = LyingFileSystem(tmp_path / "liar", b"good")
+    except OSError as error:
+        pytest.skip(f"FUSE cannot be mounted here: {error}")
+    try:
+        assert [agent.action(liar.place / "x.sif") for _ in range(2)] == ["allow"] * 2
+    finally:
+        liar.close()
+    assert [record.facts for record in agent.records()] == [None, None]
+    assert agent.agent.facts.readings == 0

@@ -203,3 +203,28 @@ def test_exception_lets_a_launch_pass_and_its_end_needs_no_reload(
     monkeypatch.setattr("sifgate.agent.judge.moment", lambda: 4_102_444_800.0)  # 2100-01-01
     assert agent.action(image) == "block"
     assert agent.records()[-1].time == "2100-01-01T00:00:00.000Z"
+
+
+def test_restart_with_files_that_cannot_be_used_goes_on_with_the_last_good_policy(
+    server: FakeServer, root: Path
+) -> None:
+    """Else whoever may write exceptions could disarm the node by one bad file and a restart."""
+    write_policy(root, POLICY + DIRECTORY % "")
+    (root / "etc/exceptions.d").mkdir(mode=0o755)
+    server.know(bad_verdict(digest_of(b"bad")))
+    image = settled_file(root / "x.sif", b"bad")
+    kept = root / "state/agent/policy.last"
+
+    def restarted() -> tuple[str, str, str]:
+        agent = RunningAgent(root, server.settings)
+        policy, action = agent.query("status")["policy"], agent.action(image)
+        agent.stop()
+        return policy["digest"], policy["problem"], action
+
+    digest, _, _ = restarted()
+    (root / "etc/exceptions.d/a.yaml").write_text("junk")
+    again, problem, action = restarted()
+    assert (again, "a.yaml" in problem, action) == (digest, True, "block")
+    kept.write_bytes(kept.read_bytes().replace(digest.encode(), b"sha256:" + b"0" * 64))
+    other, problem, action = restarted()
+    assert (other != digest, "a.yaml" in problem, action) == (True, True, "log")
