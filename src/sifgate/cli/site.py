@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -84,7 +84,9 @@ class Site:
             if not cursor:
                 return
 
-    def export(self, since: str = "", until: str = "", *, order: str = "verdict") -> Iterator[bytes]:
+    def export(
+        self, since: str = "", until: str = "", *, order: str = "verdict"
+    ) -> Generator[bytes, None, None]:
         """Yield records as lines without newline, ordered by verdict digest (`verdict`) or by `time`.
 
         Raises ServerUnreachable, also where the stream was cut short.

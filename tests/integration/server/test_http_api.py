@@ -45,6 +45,13 @@ def slim(tmp_path_factory: pytest.TempPathFactory) -> Slim:
         ("POST", "/v1/steps", {"node"}),
         ("POST", "/v1/launches", {"node"}),
         ("GET", "/v1/launches", {"viewer"}),
+        ("GET", "/v1/launches/export?since=2033-01-01", {"viewer"}),
+        ("GET", f"/v1/verdicts/by-digest/{NOBODY}", {"viewer"}),
+        ("PUT", f"/v1/policies/{NOBODY}", {"node"}),
+        ("GET", f"/v1/policies/{NOBODY}", {"node", "viewer"}),
+        ("POST", "/v1/heads", {"node"}),
+        ("GET", "/v1/heads", {"node", "viewer"}),
+        ("GET", "/v1/heads/key", {"node", "viewer"}),
         ("GET", "/v1/status", {"node", "viewer"}),
     ],
 )

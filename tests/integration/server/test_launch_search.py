@@ -142,10 +142,10 @@ def test_more_keys_than_are_handed_over_find_the_same(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other way to ask, taken where a word stands for very many images or verdicts, gives the same answers."""
-    queries = [{"image": "tool-3"}, {"cve": LOG4J}, {"rule": "kev"}, {"cve": LOG4J, "image": "tool"}]
-    expected = [find(database, Query(**query)).bodies for query in queries]
+    queries = [Query(image="tool-3"), Query(cve=LOG4J), Query(rule="kev"), Query(cve=LOG4J, image="tool")]
+    expected = [find(database, query).bodies for query in queries]
     monkeypatch.setattr(launch_keys, "MOST_KEYS", 0)
-    assert [find(database, Query(**query)).bodies for query in queries] == expected
+    assert [find(database, query).bodies for query in queries] == expected
     assert all(expected)
 
 
