@@ -39,15 +39,16 @@ def cves(text: str) -> tuple[str, ...]:
 def name_and_aliases(name: str, links: str, told: tuple[str, ...] = ()) -> tuple[str, tuple[str, ...]]:
     """Return the identifier that people know and the others, sorted.
 
-    A CVE in the advisory's name wins (Ubuntu: `CVE-… on Ubuntu 22.04 LTS (jammy) - low`); else the single CVE that
-    its aliases are, or where it has none, that its links name; an advisory of several CVEs keeps its own name, with the
-    CVEs as aliases. `told` are aliases that Clair tells apart from the links.
+    A CVE in the advisory's name wins (Ubuntu: `CVE-… on Ubuntu 22.04 LTS (jammy) - low`); else the single CVE among
+    its aliases, or where these have none, among its links; else its single GHSA alias, so that the advisories of two
+    databases on one flaw have one name. An advisory of several CVEs keeps its own name, with the CVEs as aliases. `told` are
+    aliases that Clair tells apart from the links.
     """
     same = (*told, *_OSV_ALIAS.findall(links)) if _OSV in links else told
     named = cves(name)
     if named and not same and not any(each in links for each in _LANGUAGES):  # a distribution's, nearly all
         return named[0], tuple(sorted({*named} - {named[0]}))
-    linked = cves(" ".join(same) or links)
+    linked = cves(" ".join(same)) or cves(links)
     others = _ADVISORY.findall(f"{name} {links}")
     own = others[0] if others and name.startswith(others[0]) else name.strip()
     if named:
@@ -55,11 +56,17 @@ def name_and_aliases(name: str, links: str, told: tuple[str, ...] = ()) -> tuple
     elif len(linked) == 1:
         chosen = linked[0]
     else:
-        chosen = own
+        chosen = own if linked else _known_to_all(own, same)
     everything = {*named, *(() if named and not same else linked), *([] if named else [own])}
     # aliases that are told leave nothing to guess: the other advisories that links name may be of other flaws
     everything |= {each for each in same if not _CVE.fullmatch(each)} if same else set(_same(others, name))
     return chosen, tuple(sorted(everything - {chosen, ""}))
+
+
+def _known_to_all(own: str, same: tuple[str, ...]) -> str:
+    """Return the single GHSA number among the aliases of another database's advisory, else its own name."""
+    numbers = {each for each in same if each.startswith("GHSA-")}
+    return numbers.pop() if len(numbers) == 1 and own.startswith(_LANGUAGES[1:]) else own
 
 
 def aliases_told(raw: bytes | msgspec.Raw) -> tuple[str, ...]:
