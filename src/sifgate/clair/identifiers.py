@@ -41,8 +41,8 @@ def name_and_aliases(name: str, links: str, told: tuple[str, ...] = ()) -> tuple
 
     A CVE in the advisory's name wins (Ubuntu: `CVE-… on Ubuntu 22.04 LTS (jammy) - low`); else the single CVE among
     its aliases, or where these have none, among its links; else its single GHSA alias, so that the advisories of two
-    databases on one flaw have one name. An advisory of several CVEs keeps its own name, with the CVEs as aliases. `told` are
-    aliases that Clair tells apart from the links.
+    databases on one flaw have one name. An advisory of several CVEs keeps its own name, with the CVEs as aliases.
+    `told` are aliases that Clair tells apart from the links.
     """
     same = (*told, *_OSV_ALIAS.findall(links)) if _OSV in links else told
     named = cves(name)
