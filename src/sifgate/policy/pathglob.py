@@ -33,18 +33,25 @@ def read_path_pattern(node: Node) -> str:
     return text
 
 
+def plain_path(path: str) -> str:
+    """Return a path without the `//`, `./` and final `/` that change nothing; empty where it is not clear what is meant.
+
+    That is a path which is not absolute, or has `..` in it: what that leads to depends on links.
+    """
+    parts = _parts(path)
+    return f"/{'/'.join(parts)}" if parts else ""
+
+
 def fits(pattern: str, path: str) -> bool:
-    """Return whether a path fits; one that is not absolute and plain (`..`, `//`) fits nothing."""
-    parts = path.split("/")
-    if parts[0] or len(parts) < 2 or not _plain(parts[1:]):  # noqa: PLR2004  # as above
-        return False
-    return _match(_components(pattern), parts[1:])
+    """Return whether a path fits, as `plain_path` writes it; one of which that is empty fits nothing."""
+    parts = _parts(path)
+    return bool(parts) and _match(_components(pattern), parts)
 
 
 def fits_any(patterns: tuple[str, ...], path: str) -> bool:
     """Return whether a path fits one of the patterns; those without `*`, `?` and `[` cost next to nothing."""
     exact, globs = _divided(patterns)
-    if path in exact and _plain(path.split("/")[1:]):
+    if exact and plain_path(path) in exact:
         return True
     return any(fits(pattern, path) for pattern in globs)
 
@@ -56,8 +63,12 @@ def _divided(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]
     return frozenset(patterns).difference(globs), globs
 
 
-def _plain(parts: list[str]) -> bool:
-    return all(part not in {"", ".", ".."} for part in parts)
+def _parts(path: str) -> list[str]:
+    """Return the components of an absolute path; none where one of them is `..`."""
+    if not path.startswith("/"):
+        return []
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    return [] if ".." in parts else parts
 
 
 def _match(pattern: tuple[re.Pattern[str] | None, ...], parts: list[str]) -> bool:

@@ -22,7 +22,7 @@ from sifgate.model.launch import LaunchEvent
 from sifgate.model.verdict import Standing
 from sifgate.policy.document import Policy
 from sifgate.policy.judgement import Judgement, judge
-from sifgate.policy.pathglob import MAX_PATTERN, fits
+from sifgate.policy.pathglob import MAX_PATTERN, plain_path
 from sifgate.whatif.launches import record_of, split
 from sifgate.whatif.likeness import Likeness
 from sifgate.whatif.recorded import Verdicts, launch_of
@@ -144,8 +144,8 @@ def _note(found: Baseline, judgement: Judgement, where: Where, count: int) -> No
 
 def _where(launch: LaunchEvent) -> Where:
     """Return by what an exception can name the image of a launch; empty where it cannot."""
-    path = launch.reference.path
-    plain = fits(literal(path), path) and len(literal(path)) <= MAX_PATTERN and path.isprintable()
+    path = plain_path(launch.reference.path)
+    plain = len(literal(path)) <= MAX_PATTERN and path.isprintable()
     return Where(launch.image.digest, path if plain else "")
 
 
