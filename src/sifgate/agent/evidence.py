@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 import zstandard
 
-from sifgate.audit.files import history, lines
+from sifgate.audit.files import compressed, history, lines
 from sifgate.errors import AuditError
 
 VERDICTS = "verdicts"
@@ -159,19 +159,31 @@ class Evidence:
         return found
 
 
+class _Note(msgspec.Struct, frozen=True):
+    """What a rotated file names."""
+
+    size: int
+    """Bytes of the file when it was read; 0: it was packed. One that has grown since is read again (copytruncate)."""
+    names: list[str]
+
+
 def _names_in(file: Path) -> set[str]:
     return {name.decode() for _, line in lines(file) for name in _NAMED.findall(line)}
 
 
 def _noted(note: Path, file: Path) -> set[str]:
     """Return what a rotated file names, from the note about it if there is one."""
+    size = 0 if compressed(file) else file.stat().st_size
     try:
-        return set(msgspec.json.decode(note.read_bytes(), type=list[str]))
+        noted = msgspec.json.decode(note.read_bytes(), type=_Note)
+        if size in (0, noted.size):
+            return set(noted.names)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        names = _names_in(file)
+        pass
+    names = _names_in(file)
     temporary = note.with_name(note.name + ".new")
     try:
-        temporary.write_bytes(msgspec.json.encode(sorted(names)))
+        temporary.write_bytes(msgspec.json.encode(_Note(size, sorted(names))))
         temporary.replace(note)
     except OSError as error:
         raise AuditError(f"{note}: cannot be written: {error.strerror or error}") from error

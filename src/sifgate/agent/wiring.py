@@ -55,6 +55,9 @@ from sifgate.errors import AuditError, ConfigError
 from sifgate.image.slim import VERSION as SLIM_VERSION
 from sifgate.image.worker import sandbox_layers
 
+TIDY_AGAIN = 600.0
+"""Seconds until evidence is looked through again, where a log file could not be read."""
+
 
 def read_settings(places: Places) -> Settings:
     """Return the settings, the server's taken from the engine where none is named; raises ConfigError."""
@@ -235,6 +238,7 @@ class Agent:
     def start(self) -> None:
         """Load the policy and begin to ship; what is wrong with the policy is a posture, not a reason to stay away."""
         self.reload()
+        self.log.begin()
         self.tidy()
         self.forwarder.start()
         if self.settings.audit.ship and self.settings.server.url:
@@ -257,8 +261,9 @@ class Agent:
         def prune() -> None:
             try:
                 self.evidence.prune()
-            except (AuditError, OSError) as error:
+            except (AuditError, OSError) as error:  # rotated under our eyes, or damaged: later once more
                 self.evidence.problem = str(error)
+                self.loop.soon(lambda: self.loop.later(TIDY_AGAIN, self.tidy))
 
         self.loop.offload(prune)
 

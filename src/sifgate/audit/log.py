@@ -43,6 +43,15 @@ class AuditLog:
         self._resumed = False
         self._lock = threading.Lock()
 
+    def begin(self) -> None:
+        """Open the file and find the end of the chain, so that the first record need not wait for it.
+
+        Where that fails, the first record tries again and says so.
+        """
+        if self._descriptor < 0:
+            with contextlib.suppress(OSError, AuditError):
+                self._open()
+
     def append(self, lines: bytes, count: int = 1) -> None:
         """Write whole lines in one go; raises AuditError where they did not all get into the file."""
         try:

@@ -302,3 +302,39 @@ def test_policy_that_the_server_refuses_is_said_and_holds_nothing_up(
     eventually(lambda: "no policy of ours" in agent.query("status")["audit"]["ship_problem"])
     eventually(lambda: server.records and server.heads)
     assert server.calls.count("PUT /v1/policies") == 1
+
+
+def test_copy_that_was_not_finished_is_read_again(store: Evidence, tmp_path: Path) -> None:
+    """What was noted of a rotated file holds only as long as the file is what it was."""
+    first, second = body_of("first"), body_of("second")
+    store.keep_verdict(*first)
+    store.keep_verdict(*second)
+    write_log(tmp_path / "audit.jsonl.1", first[0])
+    age(tmp_path)
+    for file in (tmp_path / "evidence/verdicts").glob(f"{second[0].removeprefix('sha256:')}*"):
+        os.utime(file)
+    assert store.prune() == 0
+    write_log(tmp_path / "audit.jsonl.1", first[0], second[0])
+    age(tmp_path)
+    assert store.prune() == 0
+    assert kept(tmp_path) == {first[0], second[0]}
+
+
+def test_agent_lets_go_after_a_rotation(
+    start: Start, root: Path, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the file that named a verdict is gone, so is the verdict; what the new file names stays."""
+    agent = start()
+    agent.ask(settled_file(tmp_path / "x.sif", b"x"))
+    (old,) = agent.records()
+    image = settled_file(tmp_path / "y.sif", b"y")
+    monkeypatch.setattr("sifgate.agent.evidence.GRACE", -1.0)
+    monkeypatch.setattr("sifgate.agent.evidence.SETTLED", -3600.0)
+    agent.agent.log.path.unlink()
+
+    def rotated() -> bool:
+        agent.ask(image)
+        return agent.agent.log.path.exists() and old.verdict not in kept(root / "state/agent")
+
+    eventually(rotated)
+    eventually(lambda: agent.records()[-1].verdict in kept(root / "state/agent"))
