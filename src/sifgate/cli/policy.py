@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sifgate policy`: check a policy file, or put it in force."""
+"""`sifgate policy`: check a policy file, put it in force; the table of tasks that try one out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from sifgate.cli import policy_baseline, policy_lint, policy_simulate, policy_test
+from sifgate.cli import policy_baseline, policy_diff, policy_init, policy_lint, policy_simulate, policy_test
 from sifgate.cli.conversation import add_format, client, decode, print_json
 from sifgate.cli.install import install
 from sifgate.cli.main import ALLOWED, USAGE, describe
@@ -24,8 +24,10 @@ examples:
   sifgate policy validate                   the policy in force
   sifgate policy validate ./policy.yaml     before it is installed
   sifgate policy install ./policy.yaml      validate, install, tell the agent
+  sifgate policy simulate ./policy.yaml     what it would have stopped among recorded launches
 
-exit codes: 0 valid (and installed), 2 not valid
+exit codes: 0 valid, or done; 1 something was found (each task's --help says what);
+            2 not valid, or usage; 3 could not tell
 """
 
 
@@ -40,9 +42,11 @@ class Task(Protocol):
 
 
 _TASKS: dict[str, Task] = {
+    "init": policy_init,
     "lint": policy_lint,
     "test": policy_test,
     "simulate": policy_simulate,
+    "diff": policy_diff,
     "baseline": policy_baseline,
 }
 
@@ -58,8 +62,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the parser."""
     parser = subparsers.add_parser(
         "policy",
-        help="check a policy file, or install it",
-        description="Check a policy file, or put it in force.",
+        help="write, check, try and install a policy",
+        description="Write, check and try a policy, or put it in force. docs/whatif.md has the page.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -139,7 +139,9 @@ def _joined(sources: PolicySources, paths: list[Path], contents: list[bytes]) ->
     new = tuple(
         SourceFile(str(path), Role.EXCEPTION, content) for path, content in zip(paths, contents, strict=False)
     )
-    return msgspec.structs.replace(sources, files=(*sources.files, *new))
+    replaced = {path.resolve() for path in paths}
+    kept = tuple(file for file in sources.files if Path(file.path).resolve() not in replaced)
+    return msgspec.structs.replace(sources, files=(*kept, *new))
 
 
 def _write(paths: list[Path], contents: list[bytes], *, force: bool) -> None:

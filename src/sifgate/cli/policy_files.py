@@ -9,6 +9,7 @@ from sifgate.config import Places
 from sifgate.errors import ConfigError
 from sifgate.policy.document import Policy
 from sifgate.policy.load import load_policy
+from sifgate.whatif.presets import PRESETS, preset_path
 
 
 def in_force(places: Places) -> Path:
@@ -28,7 +29,9 @@ def named_policy(path: Path) -> Path:
 
 
 def candidate_policy(path: Path) -> Policy:
-    """Return the policy in a file; raises ConfigError where there is none, PolicyError where it is not valid."""
+    """Return the policy in a file, or a preset by its name; raises ConfigError for neither, PolicyError."""
+    if str(path) in PRESETS and not path.exists():
+        return load_policy(preset_path(str(path)))
     return load_policy(named_policy(path))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sifgate.cli.conversation import add_format, print_json
 from sifgate.cli.main import ALLOWED, REFUSED, UNDECIDED
-from sifgate.cli.policy_files import candidate_policy, present_policy
+from sifgate.cli.policy_files import candidate_policy, in_force, present_policy
 from sifgate.cli.recordings import Recordings, add_recordings
 from sifgate.config import Places
 from sifgate.whatif.counts import Counts, Facts, counts_of
@@ -22,6 +22,7 @@ from sifgate.whatif.workers import Progress
 EPILOG = """\
 examples:
   sifgate policy simulate ./policy.yaml                          launches of this node, last 30 days, judged as of now
+  sifgate policy simulate                                        the policy in force, beside what happened
   sifgate policy simulate --site --since 90d ./policy.yaml       launches of all nodes, from the server
   sifgate policy simulate --at 2026-12-01 ./policy.yaml          on that day: promotions, graces, expiries
   sifgate policy simulate --enforce ./policy.yaml                as if its mode were enforce
@@ -42,7 +43,13 @@ def add(tasks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the candidate policy")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        default="",
+        metavar="FILE",
+        help="the candidate, a file or preset (default: the one in force)",
+    )
     parser.add_argument(
         "--against",
         metavar="FILE",
@@ -87,9 +94,11 @@ def moment_of(word: str) -> datetime | None:
 def run(arguments: argparse.Namespace, places: Places) -> int:
     """Simulate, print; the exit code says whether launches would newly be refused."""
     moment = moment_of(arguments.at)
+    candidate = candidate_policy(Path(arguments.file) if arguments.file else in_force(places))
+    against = arguments.against if arguments.file else arguments.against or "none"
     question = Question(
-        candidate=candidate_policy(arguments.file),
-        present=present_policy(arguments.against, places),
+        candidate=candidate,
+        present=present_policy(against, places),
         at=moment,
         capped=not arguments.enforce,
     )

@@ -110,6 +110,7 @@ class Recordings:
     @contextmanager
     def ordered(self, progress: Progress) -> Iterator[tuple[Callable[[], Iterable[bytes]], Verdicts]]:
         """Yield a function that begins the rows anew, ordered by verdict, and the verdicts; raises as `simulate`."""
+        source: Iterator[bytes]
         verdicts: Verdicts
         if self._site:
             site = Site(_server(self._places))

@@ -42,6 +42,13 @@ def print_counts(counts: Counts, stream: TextIO) -> None:
         print(printable(sentence), file=stream)
 
 
+def print_changes(counts: Counts, stream: TextIO) -> None:
+    """Print which launches fare differently, by what became of them before and what becomes of them now."""
+    columns = (Column("before"), Column("after"), *SIZES)
+    rows = ((_WORDS[each.before], _WORDS[each.after], *_size(each.size)) for each in counts.changes)
+    print_table(columns, rows, stream)
+
+
 def sentences(counts: Counts) -> list[str]:
     """Return what it comes to, in words."""
     against = "than the present policy" if counts.present else "than what happened"

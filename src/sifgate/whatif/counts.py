@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from sifgate.model.decision import Action
-from sifgate.whatif.tally import Share, Tally
+from sifgate.whatif.tally import Affected, Share, Tally
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -46,6 +46,11 @@ class ImageCount(msgspec.Struct, frozen=True):
     """One of the paths that it was started by."""
     size: Size
     rules: tuple[str, ...]
+    users: tuple[str, ...]
+    """Who starts it, at most `MOST_USERS`."""
+
+
+MOST_USERS = 100
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -130,14 +135,19 @@ def counts_of(tally: Tally, facts: Facts, *, images: int) -> Counts:
             (then.word, now.word, number) for (then, now), number in sorted(tally.happened.items())
         ),
         rules=tuple(sorted(rules, key=_most)),
-        affected=tuple(
-            ImageCount(
-                image, hit.path, size_of(hit.share), tuple(rule for rule, _ in hit.rules.most_common())
-            )
-            for image, hit in affected[:images]
-        ),
+        affected=tuple(_affected(image, hit) for image, hit in affected[:images]),
         unjudged=dict(sorted(tally.unjudged.items())),
         unreadable=facts.unreadable,
+    )
+
+
+def _affected(image: str, hit: Affected) -> ImageCount:
+    return ImageCount(
+        image=image,
+        path=hit.path,
+        size=size_of(hit.share),
+        rules=tuple(rule for rule, _ in hit.rules.most_common()),
+        users=tuple(sorted(hit.share.users)[:MOST_USERS]),
     )
 
 
