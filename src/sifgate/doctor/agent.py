@@ -76,3 +76,19 @@ def audit(answer: Answer) -> Iterator[Finding]:
     else:
         skipped = f", {told['skipped']} never shipped" if told["skipped"] else ""
         yield fine("audit log", f"{path}: {told['lines']:,} records since start, {lag:,} bytes wait{skipped}")
+    yield from _evidence(told)
+
+
+def _evidence(told: dict[str, Any]) -> Iterator[Finding]:
+    """Yield what puts the log's worth as evidence in doubt; an agent of before tells of none of it."""
+    if told.get("discontinuities"):
+        text = f"{told['discontinuities']} times since start something has happened to the log"
+        yield problem("audit log", text, "sifgate audit verify")
+    if told.get("head_problem"):
+        text = f"the server knows another history of this log: {told['head_problem']}"
+        yield problem("audit log", text, "sifgate audit verify --site")
+    if told.get("evidence_problem"):
+        yield problem("evidence", told["evidence_problem"], "make room, or look at the file")
+    if told.get("forward_problem"):
+        text = f"{told.get('not_forwarded', 0):,} records not forwarded: {told['forward_problem']}"
+        yield problem("audit log", text, "see audit.forward in sifgate.yaml")

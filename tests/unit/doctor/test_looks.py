@@ -288,3 +288,19 @@ def test_a_look_that_fails_is_a_finding() -> None:
     assert verdict(found) == 3
     assert verdict([*found, problem("y", "", "")]) == 1
     assert verdict([fine("x"), roots("y"), Finding("z", Health.ABSENT)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("audit", "word"),
+    [
+        ({"discontinuities": 2}, "2 times since start"),
+        ({"head_problem": "another head is known"}, "another history"),
+        ({"evidence_problem": "No space left"}, "No space left"),
+        ({"forward_problem": "syslog: gone", "not_forwarded": 3}, "3 records not forwarded: syslog: gone"),
+    ],
+)
+def test_doubts_about_the_evidence_are_problems(audit: dict[str, Any], word: str) -> None:
+    """The log is written and shipped, and yet something is wrong with what it is worth."""
+    health, doubt = agent.audit(told(**audit))
+    assert health.health is Health.FINE
+    assert sick(doubt, word)
