@@ -34,7 +34,7 @@ def read_path_pattern(node: Node) -> str:
 
 
 def plain_path(path: str) -> str:
-    """Return a path without the `//`, `./` and final `/` that change nothing; empty where it is not clear what is meant.
+    """Return a path without the `//`, `./` and final `/` that change nothing; empty if it is not clear.
 
     That is a path which is not absolute, or has `..` in it: what that leads to depends on links.
     """

@@ -72,8 +72,13 @@ def _verb(decision: Decision) -> str:
 
 
 def _ceiling(decision: Decision) -> str:
+    """Return what weakened the refusal: a grant, the place where it was judged, or the mode."""
     if decision.would_be <= decision.action:
         return ""
+    if decision.grant:
+        return f"; not refused for break-glass grant {_cut(decision.grant, MAX_WORD)}"
+    if decision.mode == "enforce":
+        return "; where the container starts this launch would be refused"
     return "; in mode enforce this launch would be refused"
 
 
@@ -84,7 +89,7 @@ def _sentence(reason: Reason) -> str:
 def _rule(reason: Reason) -> str:
     kind, _, rest = reason.rule.partition(":")
     name = f'{kind} "{rest}"' if rest else f'rule "{kind}"'
-    return f" ({_cut(name, 80)})"
+    return f" ({_cut(name, 80)}{f'; {_cut(reason.clock, MAX_WORD)}' if reason.clock else ''})"
 
 
 def _image(standing: Standing, launch: LaunchEvent) -> str:

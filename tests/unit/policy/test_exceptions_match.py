@@ -187,7 +187,13 @@ def test_what_slurm_says_counts_only_from_a_trusted_peer() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "x.sif", "/apps/containers/../../home/alice/x.sif", "/apps/containers/./../x.sif", "/apps/containersx"],
+    [
+        "",
+        "x.sif",
+        "/apps/containers/../../home/alice/x.sif",
+        "/apps/containers/./../x.sif",
+        "/apps/containersx",
+    ],
 )
 def test_a_path_that_is_not_plain_fits_no_pattern(path: str) -> None:
     """Nobody climbs out of a directory that is excepted."""

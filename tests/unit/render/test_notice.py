@@ -14,6 +14,7 @@ from tests.unit.policy.builders import NOON, ROOT, finding, launch, policy, stan
 from sifgate.model.decision import Action, Decision, Reason
 from sifgate.model.finding import Severity
 from sifgate.model.image import ImageReference, OsRelease, ReferenceKind
+from sifgate.model.launch import Door, Grant
 from sifgate.model.verdict import EndOfLife, FailureCause, ScanState, Standing, UnscannableCause
 from sifgate.policy.document import Policy
 from sifgate.policy.evaluate import evaluate
@@ -88,6 +89,30 @@ def test_warning_mode_says_what_enforcing_would_do() -> None:
     assert first == (
         'sifgate: warning: 1 known-exploited vulnerability (rule "kev"); in mode enforce this launch would be refused'
     )
+
+
+def test_what_is_to_come_is_said_before_it_comes() -> None:
+    """A date of promotion stands beside the rule."""
+    site = policy(
+        "mode: enforce\nrules: [{id: kev, when: {kev: true}, action: {now: warn, 2026-12-01: block}}]"
+    )
+    assert shown(standing(GIT), site).splitlines()[0] == (
+        'sifgate: warning: 1 known-exploited vulnerability (rule "kev"; refused from 2026-12-01)'
+    )
+
+
+def test_warning_in_mode_enforce_says_why_it_is_no_refusal() -> None:
+    """A grant, or a place where the launch is only looked at."""
+    site = policy(
+        "mode: enforce\nenforcement_points: {submit: warn}\nbreak_glass: {groups: [a], max_duration: 4h}\n"
+        "rules: [{id: kev, when: {kev: true}, action: block}]"
+    )
+    grant = Grant("g1", 1000, "r", "olga", "2026-09-01T11:00:00Z", "2026-09-01T13:00:00Z")
+    said = 'sifgate: warning: 1 known-exploited vulnerability (rule "kev"); '
+    granted = shown(standing(GIT), site, grant=grant).splitlines()[0]
+    assert granted == f"{said}not refused for break-glass grant g1"
+    submitted = shown(standing(GIT), site, door=Door.SUBMIT).splitlines()[0]
+    assert submitted == f"{said}where the container starts this launch would be refused"
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 6, 400])
