@@ -5,15 +5,12 @@ from __future__ import annotations
 
 import grp
 import os
-import platform
 import socket
 import time
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import msgspec
-import psutil
 
 from sifgate import fsguard
 from sifgate.agent.alarms import Alarms
@@ -45,6 +42,7 @@ from sifgate.agent.remote import Remote, check_files
 from sifgate.agent.scans import Scans
 from sifgate.agent.shares import FairShares, PendingPasses
 from sifgate.agent.shipper import Shipper
+from sifgate.agent.status import status_of
 from sifgate.agent.steps import Steps
 from sifgate.agent.verbs import Verbs
 from sifgate.audit.chain import Chain
@@ -53,7 +51,6 @@ from sifgate.audit.pseudonym import Disguise
 from sifgate.config import AuditSettings, Places, Settings, load_settings, server_from_engine
 from sifgate.errors import AuditError, ConfigError
 from sifgate.image.slim import VERSION as SLIM_VERSION
-from sifgate.image.worker import sandbox_layers
 
 TIDY_AGAIN = 600.0
 """Seconds until evidence is looked through again, where a log file could not be read."""
@@ -151,6 +148,20 @@ class Agent:
         )
         parses = Parses(partial(self.loop.offload, quick=True))
         once = Once()
+        self.launches = self._launches(names, parses, once, shares)
+        self.verbs = self._verbs(names)
+        self.shipper = self._shipper()
+        self.listener = Listener(
+            bind(self.socket_path),
+            self.loop,
+            self.verbs.find,
+            parses,
+            total=own.connections,
+            per_user=own.shares.connections,
+        )
+
+    def _launches(self, names: NameCache, parses: Parses, once: Once, shares: FairShares) -> Launches:
+        own = self.settings.agent
         self.answers = Answers(
             node=socket.gethostname(),
             loop=self.loop,
@@ -161,7 +172,7 @@ class Agent:
             evidence=self.evidence,
             alarms=self.alarms,
         )
-        self.launches = Launches(
+        return Launches(
             answers=self.answers,
             once=once,
             loop=self.loop,
@@ -177,17 +188,6 @@ class Agent:
             bundles=Bundles(self.loop, Reads(self.loop), parses),
             deadline=own.deadline,
             judged_when_pulled=own.judged_when_pulled,
-        )
-        self.verbs = self._verbs(names)
-        self.shipper = self._shipper()
-        room = own.shares.connections
-        self.listener = Listener(
-            bind(self.socket_path),
-            self.loop,
-            self.verbs.find,
-            parses,
-            total=own.connections,
-            per_user=room,
         )
 
     def _verbs(self, names: NameCache) -> Verbs:
@@ -285,82 +285,9 @@ class Agent:
         if not handed_over():
             self.socket_path.unlink(missing_ok=True)
 
-    def _budget(self, now: float) -> dict[str, Any]:
-        """Return how many launches may pass on failures of sifgate in an hour, and how many have in this one."""
-        budget = self.holder.policy.fail_open_budget
-        passed = self.judge.budget.passed(now)
-        if budget is None:
-            return {"passed": passed}
-        return {"passed": passed, "per_hour": budget.per_hour, "used_up": passed >= budget.per_hour}
-
     def status(self) -> dict[str, Any]:
         """Return what `sifgate status` shows of the agent."""
-        policy = self.holder.policy
-        now = time.time()
-        return {
-            "version": own_version(),
-            "python": platform.python_version(),
-            "node": self.answers.node,
-            "pid": os.getpid(),
-            "uptime_s": round(time.time() - self.started),
-            "resident_bytes": psutil.Process().memory_info().rss,
-            "enforces": os.geteuid() == 0,
-            "policy": {
-                "digest": policy.digest,
-                "mode": policy.stance.mode.value,
-                "files": list(policy.files),
-                "problem": self.holder.problem,
-                "posture_problem": self.holder.posture_problem,
-            },
-            "server": {
-                "url": self.remote.settings.url,
-                "reachable": self.remote.reachable,
-                "calls": self.remote.calls,
-            },
-            "decisions": dict(self.answers.decided),
-            "decisions_by_door": dict(self.answers.by_door),
-            "alarms": dict(self.alarms.count),
-            "break_glass": {
-                "in_force": len(self.grants.in_force(now)),
-                "problem": self.grants.problem,
-            },
-            "fail_open_budget": self._budget(now),
-            "connections": {
-                "open": self.listener.open,
-                "accepted": self.listener.accepted,
-                "turned_away": self.listener.turned_away,
-            },
-            "cache": {
-                "verdicts": len(self.cache),
-                "files": len(self.memo),
-                "thrown_away": self.cache.thrown_away,
-            },
-            "scans": {
-                "in_flight": self.scans.in_flight,
-                "finished": self.scans.finished,
-                "extractions": self.inspector.extractions,
-                "fact_readings": self.facts.readings,
-            },
-            "audit": {
-                "path": str(self.log.path),
-                "lines": self.log.lines,
-                "failures": self.log.failures,
-                "unwritable": self.log.failing,
-                "unshipped_bytes": self.shipper.lag,
-                "shipped": self.shipper.cursor.shipped,
-                "skipped": self.shipper.cursor.skipped,
-                "ship_problem": self.shipper.problem or self.shipper.problem_beside,
-                "heads": self.heads.sent,
-                "head_problem": self.heads.problem,
-                "chain": self.log.chain.stand if self.log.chain else None,
-                "discontinuities": self.log.chain.discontinuities if self.log.chain else 0,
-                "forwarded": self.forwarder.forwarded,
-                "not_forwarded": self.forwarder.dropped,
-                "forward_problem": self.forwarder.problem,
-                "evidence_problem": self.evidence.problem,
-            },
-            "sandbox": sandbox_layers(),
-        }
+        return status_of(self)
 
 
 def _open_log(places: Places, settings: AuditSettings) -> AuditLog:
@@ -369,14 +296,6 @@ def _open_log(places: Places, settings: AuditSettings) -> AuditLog:
     fsguard.check(places.log, owner_uid=os.geteuid())
     chain = Chain(socket.gethostname(), places.state / "agent" / "chain.json")
     return AuditLog(places.log / "audit.jsonl", group=_group_id(settings), chain=chain)
-
-
-def own_version() -> str:
-    """Return the version of sifgate."""
-    try:
-        return version("sifgate")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _group_id(settings: AuditSettings) -> int:
