@@ -84,6 +84,15 @@ def test_every_finding_is_in_one_group(findings: list[Finding]) -> None:
         )
 
 
+def test_attribute_that_is_told_by_itself_hides_no_other() -> None:
+    """What a key makes of two attributes is still asked where one of them is told as it is."""
+    findings = [finding(package=name, manager=manager) for name in "ab" for manager in ("dpkg", "rpm")]
+    is_a = Column(("manager", "package"), lambda values: values[1] == "a")
+    assert len(grouped(findings, (*plain({"manager"}), is_a))) == 4
+    assert len(grouped(findings, (*plain({"manager", "package"}), is_a))) == 4
+    assert len(grouped(findings, (is_a,))) == 2
+
+
 @given(
     findings=st.lists(FINDINGS, max_size=12), inner=trees(LEAVES), over=st.integers(0, 6), twice=st.booleans()
 )

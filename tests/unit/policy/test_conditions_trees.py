@@ -174,6 +174,15 @@ def test_count_in_a_tree_names_its_findings() -> None:
     assert sorted(group.sample.vulnerability for group in found.groups) == ["CVE-2", "CVE-2025-48384"]
 
 
+def test_count_that_only_the_unknown_pass_names_them() -> None:
+    """Where the unknown counts, so do the findings that lack data."""
+    around = situation(finding(epss=-1.0), finding(vulnerability="CVE-2", epss=0.9))
+    asked = when({"any": [{"count": {"epss": ">= 0.5", "over": 1}}, {"owner": "root"}]})
+    assert not match(asked, around).met
+    found = match(asked, around, unknown_counts=True)
+    assert sorted(group.sample.vulnerability for group in found.groups) == ["CVE-2", "CVE-2025-48384"]
+
+
 @pytest.mark.parametrize(
     "inner",
     ["{count: {over: 1}}", "{all: [{any: [{kev: true, count: {over: 1}}]}]}", "{not: {count: {over: 1}}}"],

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sifgate.model.finding import Finding, Score
 from sifgate.policy.conditions.column import Column
@@ -43,7 +43,7 @@ class CvssCondition(Condition, frozen=True):
     def test(self, finding: Finding, situation: Situation) -> Truth:
         """Return whether the score fits; unknown where there is none of these versions."""
         del situation
-        return self._of_versions(finding.scores) if self.version else self._of(finding.cvss)
+        return self._of_versions()(finding.scores) if self.version else self._answers()(finding.cvss)
 
     def reads(self) -> frozenset[str]:
         """Return `cvss`, or `scores` where versions are named."""
@@ -52,7 +52,9 @@ class CvssCondition(Condition, frozen=True):
     def columns(self, situation: Situation) -> tuple[Column, ...]:
         """Return on which side of the border the score stands."""
         del situation
-        return (Column(("scores",), self._of_versions) if self.version else Column(("cvss",), self._of),)
+        if self.version:
+            return (Column(("scores",), self._of_versions()),)
+        return (Column(("cvss",), self._answers()),)
 
     def phrase(self, situation: Situation) -> Phrase:
         """Return e.g. `with a CVSS score of at least 7.0 (version 3.1)`."""
@@ -60,17 +62,29 @@ class CvssCondition(Condition, frozen=True):
         versions = f" (version {' or '.join(self.version)})" if self.version else ""
         return Phrase(after=f"with a CVSS score of {self.score.say('{:.1f}'.format)}{versions}")
 
-    def _of_versions(self, scores: tuple[Score, ...]) -> Truth:
-        highest = -1.0
-        for each in scores:
-            if each.score > highest and each.version in self.version:
-                highest = each.score
-        return self._of(highest)
+    def _of_versions(self) -> Callable[[tuple[Score, ...]], Truth]:
+        """Return what tells the answer for scores by version, quick for thousands of them."""
+        answer, versions = self._answers(), self.version
 
-    def _of(self, value: float) -> Truth:
-        if not 0 <= value <= HIGHEST:
-            return Truth.UNKNOWN
-        return Truth.TRUE if self.score.holds(round(value, 1)) else Truth.FALSE
+        def answer_of(scores: tuple[Score, ...]) -> Truth:
+            highest = -1.0
+            for each in scores:
+                if each.score > highest and each.version in versions:
+                    highest = each.score
+            return answer(highest)
+
+        return answer_of
+
+    def _answers(self) -> Callable[[float], Truth]:
+        """Return what tells the answer for a score."""
+        holds = self.score.checker()
+
+        def answer(value: float) -> Truth:
+            if not 0 <= value <= HIGHEST:
+                return Truth.UNKNOWN
+            return Truth.TRUE if holds(round(value, 1)) else Truth.FALSE
+
+        return answer
 
 
 def _version(node: Node) -> str:

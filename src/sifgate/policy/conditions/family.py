@@ -34,6 +34,8 @@ class Truth(IntEnum):
     """The data that the condition needs are missing; the rule's `on_unknown` decides."""
     TRUE = 2
 
+    __hash__ = int.__hash__  # an enumeration's own is slow, and thousands are put into sets
+
     @classmethod
     def of(cls, value: bool) -> Truth:  # noqa: FBT001  # the conversion of a boolean takes a boolean
         """Return `TRUE` or `FALSE`."""

@@ -18,7 +18,7 @@ def grouped(findings: Sequence[Finding], columns: Iterable[Column]) -> tuple[Gro
     names, keyed = _merged(columns)
     profiles: list[list[Hashable]] = [list(map(attrgetter(name), findings)) for name in names]
     for attributes, keys in keyed.items():
-        profiles.append(list(map(_Codes(keys).__getitem__, map(attrgetter(*attributes), findings))))
+        profiles.append(_codes(list(map(attrgetter(*attributes), findings)), keys))
     if not profiles:
         return (Group(list(findings)),) if findings else ()
     groups: defaultdict[Hashable, list[Finding]] = defaultdict(list)
@@ -38,19 +38,18 @@ def _merged(columns: Iterable[Column]) -> tuple[list[str], dict[tuple[str, ...],
     return sorted(names), keyed
 
 
-class _Codes(dict[Any, int]):
-    """A small number for what the keys of a column make of a value, made once for each value.
+def _codes(values: list[Any], keys: list[Key]) -> list[Hashable]:
+    """Return a small number for what the keys of a column make of each value, made once for each different value.
 
     Numbers, since those are hashed once for each finding, and an enumeration's hash is slow.
     """
-
-    def __init__(self, keys: list[Key]) -> None:
-        super().__init__()
-        self._keys = keys
-        self._known: dict[Hashable, int] = {}
-
-    def __missing__(self, value: Any) -> int:
-        keys = self._keys
-        made = keys[0](value) if len(keys) == 1 else tuple([key(value) for key in keys])
-        code = self[value] = self._known.setdefault(made, len(self._known))
-        return code
+    known: dict[Hashable, int] = {}
+    codes: dict[Any, int] = {}
+    if len(keys) == 1:
+        key = keys[0]
+        for value in set(values):
+            codes[value] = known.setdefault(key(value), len(known))
+    else:
+        for value in set(values):
+            codes[value] = known.setdefault(tuple([key(value) for key in keys]), len(known))
+    return list(map(codes.__getitem__, values))
