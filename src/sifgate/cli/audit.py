@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 
 from sifgate.audit.query import Found
 from sifgate.audit.record import AuditRecord
-from sifgate.cli import audit_export, audit_replay, audit_verify
+from sifgate.cli import audit_export, audit_replay, audit_site, audit_verify
 from sifgate.cli.conversation import Fields, add_format, client, decode
 from sifgate.cli.main import ALLOWED
 from sifgate.client import Client
@@ -23,6 +23,7 @@ examples:
   sifgate audit tail --follow
   sifgate audit query --action block --since 24h
   sifgate audit query --user alice --cve CVE-2025-48384 --format json
+  sudo sifgate audit query --site --rule kev-fixable --since 30d
   sifgate audit verify && sifgate audit replay --since 30d
 
 Users see their own records; root and the audit group see all. JSON is one record a line.
@@ -76,6 +77,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     query.add_argument(
         "--since", type=since, metavar="WHEN", help="newer than WHEN: 90m, 24h, 7d, or an ISO date or time"
     )
+    audit_site.add(query, since)
     for task, limit in ((tail, 20), (query, 1000)):
         task.add_argument(
             "-n",
@@ -119,6 +121,10 @@ def run(arguments: argparse.Namespace, places: Places) -> int:
 
 def _search(arguments: argparse.Namespace, places: Places) -> int:
     """Print what matches, newest last."""
+    if getattr(arguments, "site", False):
+        _show(audit_site.records(arguments, places), arguments.format)
+        return ALLOWED
+    audit_site.check_local(arguments)
     filters: Fields = [
         (name, os.fsencode(str(getattr(arguments, name))))
         for name, _, _ in FILTERS
