@@ -22,7 +22,6 @@ from sifgate.policy.conditions.column import Column, plain
 from sifgate.policy.conditions.family import TIER, Group, Situation
 from sifgate.policy.conditions.grouping import grouped
 from sifgate.policy.document import Policy, Scope, Stance
-from sifgate.policy.exceptions.match import clocks as exception_clocks
 from sifgate.policy.outcome import Outcome, outcome
 from sifgate.policy.states import BUDGET, cause_reasons, effective_state, state_reasons
 from sifgate.policy.trust import Skip, TrustedStore
@@ -182,7 +181,7 @@ def _clocks(policy: Policy, stance: Stance, situation: Situation) -> Iterator[da
             yield from rule.grace.clocks(situation)
     if situation.scanned:
         yield from freshness_clocks(stance.freshness, situation.verdict)
-        yield from exception_clocks(policy.exceptions, situation.now)
+        yield from policy.active_exceptions.clocks(situation.now)
 
 
 def _next(clocks: Iterable[datetime], now: datetime) -> str:

@@ -20,7 +20,7 @@ from sifgate.model.verdict import Verdict
 from sifgate.policy.conditions.package import PackageCondition
 from sifgate.policy.exceptions.announce import Stage, announced, stage_of
 from sifgate.policy.exceptions.document import ExceptionScope, PolicyException
-from sifgate.policy.exceptions.match import Active, clocks
+from sifgate.policy.exceptions.match import Active
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=timezone.utc)
 CREATED, EXPIRES = date(2026, 8, 1), date(2026, 9, 30)
@@ -105,7 +105,7 @@ def test_the_last_day_of_the_calendar_has_no_end() -> None:
     """9999-12-31 overflows nothing."""
     forever = exception(expires=date.max)
     assert chosen(FOUND, forever, at=datetime.max.replace(tzinfo=timezone.utc))
-    assert clocks([forever], NOON) == ()
+    assert Active([forever]).clocks(NOON) == ()
 
 
 def test_until_a_fix_is_there() -> None:
@@ -225,14 +225,14 @@ def test_partition_keeps_the_order_and_loses_nothing() -> None:
     assert [each for each, _ in excepted] == [findings[1], findings[3]]
 
 
-def test_clocks_are_the_instants_ahead() -> None:
-    """Beginnings and ends that are still to come, each once, in order."""
+def test_the_next_clock_is_the_first_instant_ahead() -> None:
+    """A beginning or an end that is still to come, whatever lies behind; none once all have ended."""
     ahead = exception(id="b", created=date(2026, 9, 10), expires=EXPIRES)
-    found = clocks([exception(), ahead, exception(id="c", expires=date(2026, 8, 2))], NOON)
-    assert found == (
-        datetime(2026, 9, 10, tzinfo=timezone.utc),
-        datetime(2026, 10, 1, tzinfo=timezone.utc),
-    )
+    active = Active([exception(), ahead, exception(id="c", expires=date(2026, 8, 2))])
+    begins, ends = (datetime(2026, month, day, tzinfo=timezone.utc) for month, day in ((9, 10), (10, 1)))
+    assert active.clocks(NOON) == (begins,)
+    assert active.clocks(begins) == (ends,)
+    assert active.clocks(ends) == ()
 
 
 def test_launch_fields_name_what_the_scope_reads() -> None:

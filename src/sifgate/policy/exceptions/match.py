@@ -7,6 +7,7 @@ first, which are few; then every finding costs one look-up by its names.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -47,6 +48,13 @@ class Active:
         """Order them so that of several that hold the one that lasts longest is named; ties by id."""
         ordered = sorted(exceptions, key=lambda each: (-each.expires.toordinal(), each.id))
         self._all = tuple(map(_Named, ordered))
+        instants = {at for each in self._all for at in (each.begins, each.ends) if at is not None}
+        self._instants = tuple(sorted(instants))
+
+    def clocks(self, now: datetime) -> tuple[datetime, ...]:
+        """Return the next instant after `now` at which one of them begins or ends; none where all have ended."""
+        ahead = bisect_right(self._instants, now)
+        return self._instants[ahead : ahead + 1]
 
     def of(
         self, finding: Finding, launch: LaunchEvent, now: datetime, verdict: Verdict = _NO_VERDICT
@@ -108,9 +116,3 @@ class _Chosen:
         if each.names and not speaks_of(each.names, finding):
             return False
         return each.package is None or each.package.fits(finding, self._os_release) is Truth.TRUE
-
-
-def clocks(exceptions: Iterable[PolicyException], now: datetime) -> tuple[datetime, ...]:
-    """Return the instants after `now` at which one of them begins or ends."""
-    instants = (at for each in exceptions for at in (each.begins, each.ends) if at is not None and at > now)
-    return tuple(sorted(set(instants)))
