@@ -36,18 +36,28 @@ class SetAside:
         """Return how many findings are not counted."""
         return len(self.by_vex) + len(self.suppressed) + len(self.excepted)
 
+    def by_source(self) -> dict[Aside, list[Finding]]:
+        """Return the findings by what set them aside (its count left 0), in the order of evaluation."""
+        found: dict[Aside, list[Finding]] = {}
+        for finding, statement in self.by_vex:
+            found.setdefault(_of_vex(statement), []).append(finding)
+        if self.suppressed:
+            found[_BUILT_IN] = list(self.suppressed)
+        for finding, exception in self.excepted:
+            found.setdefault(_of_exception(exception), []).append(finding)
+        return found
+
     def asides(self) -> tuple[Aside, ...]:
         """Return what set findings aside, each with the number of vulnerabilities, in the order of evaluation."""
-        names: dict[Aside, set[str]] = {}
-        for finding, statement in self.by_vex:
-            names.setdefault(_of_vex(statement), set()).add(finding.vulnerability)
-        for finding in self.suppressed:
-            names.setdefault(_BUILT_IN, set()).add(finding.vulnerability)
-        for finding, exception in self.excepted:
-            names.setdefault(_of_exception(exception), set()).add(finding.vulnerability)
         return tuple(
-            Aside(kind=key.kind, id=key.id, count=len(found), until=key.until, text=key.text)
-            for key, found in names.items()
+            Aside(
+                kind=key.kind,
+                id=key.id,
+                count=len({finding.vulnerability for finding in findings}),
+                until=key.until,
+                text=key.text,
+            )
+            for key, findings in self.by_source().items()
         )
 
 

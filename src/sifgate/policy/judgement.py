@@ -96,7 +96,7 @@ def _situation(
         state=state,
         scanned=standing.verdict is not None,
     )
-    groups = grouped(aside.counted, _columns(policy, bare))
+    groups = grouped(aside.counted, columns(policy, bare))
     return Situation(
         verdict=verdict,
         launch=launch,
@@ -108,7 +108,7 @@ def _situation(
     )
 
 
-def _columns(policy: Policy, situation: Situation) -> Iterator[Column]:
+def columns(policy: Policy, situation: Situation) -> Iterator[Column]:
     """Yield what tells groups apart: what the rules and clocks ask, and what ranks findings."""
     yield from plain(TIER)
     for rule in policy.rules:

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
+from itertools import chain
 
 import msgspec
 
 from sifgate.model.decision import Action, Aside, Decision
 from sifgate.model.launch import LaunchEvent
 from sifgate.model.verdict import Standing
-from sifgate.policy.document import Policy, Stance
-from sifgate.policy.judgement import Judgement, judge
-from sifgate.policy.outcome import Outcome, distinct
+from sifgate.policy.conditions.family import Group
+from sifgate.policy.conditions.grouping import grouped
+from sifgate.policy.document import Policy, Rule
+from sifgate.policy.judgement import Judgement, columns, judge
+from sifgate.policy.outcome import Outcome, distinct, outcome
 from sifgate.policy.points import point_of
 from sifgate.policy.settings import Metadata
 from sifgate.policy.trust import Skip
@@ -49,6 +53,8 @@ class RuleTrace(msgspec.Struct, frozen=True):
     """ISO time at which the first of these begins to count."""
     undecided: bool = False
     """Whether some data were missing, even if it matched on others."""
+    aside: tuple[str, ...] = ()
+    """What set findings aside that would meet it: `exception:SEC-1`, `vex:…`, `suppressed:kernel_headers`."""
     changed: str = ""
     """By what its action differs from what the rule itself says now: `scope "x"`; empty: by nothing."""
     clock: str = ""
@@ -79,6 +85,7 @@ def explain(policy: Policy, standing: Standing, launch: LaunchEvent, now: dateti
     """Return how the decision at `now` comes about; raises ValueError for a moment without a time zone."""
     judgement = judge(policy, standing, launch, now)
     asked = {each.rule.id: each for each in judgement.outcomes}
+    hidden = _hidden(policy, judgement)
     return Explanation(
         decision=judgement.decision,
         at=judgement.situation.now.isoformat().replace("+00:00", "Z"),
@@ -87,7 +94,7 @@ def explain(policy: Policy, standing: Standing, launch: LaunchEvent, now: dateti
         scope=judgement.decision.scope,
         trust=_trust(judgement),
         rules=tuple(
-            _traced(asked[rule.id], judgement.stance, judgement.decision.scope)
+            _traced(asked[rule.id], judgement, hidden)
             if rule.id in asked
             else RuleTrace(
                 id=rule.id,
@@ -102,43 +109,60 @@ def explain(policy: Policy, standing: Standing, launch: LaunchEvent, now: dateti
     )
 
 
-def _traced(outcome: Outcome, stance: Stance, scope: str) -> RuleTrace:
-    rule, match = outcome.rule, outcome.match
-    waiting = distinct(outcome.in_grace())
-    ends = outcome.grace_ends() if waiting else None
+def _hidden(policy: Policy, judgement: Judgement) -> dict[str, tuple[Group, ...]]:
+    """Return the findings that were set aside, grouped as those that count, by `kind:id`."""
+    told_apart = tuple(columns(policy, judgement.situation))
+    sources = judgement.aside.by_source()
+    return {f"{key.kind}:{key.id}": grouped(findings, told_apart) for key, findings in sources.items()}
+
+
+def _aside(rule: Rule, judgement: Judgement, hidden: dict[str, tuple[Group, ...]]) -> tuple[str, ...]:
+    """Return what set findings aside that the rule would speak of if they counted."""
+    if not hidden:
+        return ()
+    groups = judgement.situation.groups + tuple(chain.from_iterable(hidden.values()))
+    whole = replace(judgement.situation, groups=groups, _made={})
+    met = set(map(id, outcome(rule, judgement.stance, whole).match.groups))
+    return tuple(name for name, groups in hidden.items() if not met.isdisjoint(map(id, groups)))
+
+
+def _traced(came: Outcome, judgement: Judgement, hidden: dict[str, tuple[Group, ...]]) -> RuleTrace:
+    rule, match = came.rule, came.match
+    scope = judgement.decision.scope
+    waiting = distinct(came.in_grace())
+    ends = came.grace_ends() if waiting else None
     if match.met:
         state = RuleState.MATCHED
     elif waiting:
         state = RuleState.IN_GRACE
     else:
-        state = RuleState.UNKNOWN if outcome.undecided else RuleState.NOT_MATCHED
+        state = RuleState.UNKNOWN if came.undecided else RuleState.NOT_MATCHED
     return RuleTrace(
         id=rule.id,
         state=state,
-        action=outcome.action,
-        why=_why(outcome, state, waiting, ends),
+        action=came.action,
+        why=_why(came, state, waiting, ends),
         count=distinct(match.groups) if match.met else 0,
         in_grace=waiting,
         grace_until="" if ends is None else ends.isoformat().replace("+00:00", "Z"),
-        undecided=outcome.undecided,
-        changed=f'scope "{scope}"' if rule.id in stance.rules else "",
-        clock=outcome.promotion(),
+        undecided=came.undecided,
+        aside=_aside(rule, judgement, hidden),
+        changed=f'scope "{scope}"' if rule.id in judgement.stance.rules else "",
+        clock=came.promotion(),
     )
 
 
-def _why(outcome: Outcome, state: RuleState, waiting: int, ends: datetime | None) -> str:
+def _why(came: Outcome, state: RuleState, waiting: int, ends: datetime | None) -> str:
     if state is RuleState.MATCHED:
-        return outcome.reason().message
-    if state is RuleState.IN_GRACE and ends is not None and outcome.rule.grace is not None:
+        return came.reason().message
+    if state is RuleState.IN_GRACE and ends is not None and came.rule.grace is not None:
         noun = "vulnerability is" if waiting == 1 else "vulnerabilities are"
-        clock = outcome.rule.grace.after.value
+        clock = came.rule.grace.after.value
         day = ends.date().isoformat()
-        return (
-            f"{waiting} {noun} in grace, {outcome.rule.grace.days} days after {clock}; the first until {day}"
-        )
+        return f"{waiting} {noun} in grace, {came.rule.grace.days} days after {clock}; the first until {day}"
     if state is RuleState.UNKNOWN:
         return "data that it asks about are missing; on_unknown: skip leaves them out"
-    if outcome.rule.when.about_findings:
+    if came.rule.when.about_findings:
         return "no vulnerability that counts meets it"
     return "the image does not meet it"
 

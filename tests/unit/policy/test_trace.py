@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 
 import msgspec
 import pytest
@@ -15,6 +15,7 @@ from sifgate.model.image import ImageFacts
 from sifgate.model.launch import Door, Grant
 from sifgate.model.verdict import ScanState, Standing
 from sifgate.policy.evaluate import evaluate
+from sifgate.policy.exceptions.document import PolicyException
 from sifgate.policy.trace import Explanation, RuleState, explain
 
 TEXT = """\
@@ -76,6 +77,32 @@ def test_rule_that_matched_says_how_many_are_still_in_grace() -> None:
     )
     rule = explain(policy(TEXT), known, launch(), NOON).rules[0]
     assert (rule.state, rule.count, rule.in_grace) == (RuleState.MATCHED, 1, 1)
+
+
+def test_what_was_set_aside_is_named_at_the_rules_that_it_would_meet() -> None:
+    """An admin sees which exception keeps which rule silent."""
+    site = policy(
+        "mode: enforce\nrules:\n- {id: kev, when: {kev: true}, action: block}\n"
+        "- {id: two, when: {count: {over: 1}}, action: warn}\n- {id: git, when: {package: git}, action: log}\n"
+    )
+    excepting = PolicyException(
+        id="SEC-1",
+        reason="r",
+        author="a",
+        created=date(2026, 8, 1),
+        expires=date(2026, 9, 30),
+        vulnerabilities=("CVE-1",),
+    )
+    known = standing(
+        finding(vulnerability="CVE-1", kev=True),
+        finding(vulnerability="CVE-2", package="linux-libc-dev", source="linux"),
+    )
+    explained = explain(msgspec.structs.replace(site, exceptions=(excepting,)), known, launch(), NOON)
+    assert {rule.id: (rule.state.value, rule.aside) for rule in explained.rules} == {
+        "kev": ("not", ("exception:SEC-1",)),
+        "two": ("not", ("suppressed:kernel_headers", "exception:SEC-1")),
+        "git": ("not", ("exception:SEC-1",)),
+    }
 
 
 def test_ceilings_and_grant_are_named_in_order() -> None:
