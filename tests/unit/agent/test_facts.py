@@ -239,3 +239,19 @@ def test_file_system_of_a_user_tells_nothing(start: Start, root: Path, tmp_path:
         liar.close()
     assert [record.facts for record in agent.records()] == [None, None]
     assert agent.agent.facts.readings == 0
+
+
+def test_reading_facts_takes_no_lease_from_the_scan(
+    begin: Callable[[str], RunningAgent], signed: Path, root: Path, server: FakeServer
+) -> None:
+    """Both read the file at once; its fingerprint is believed as long as that of a file nobody asks facts of."""
+    agent = begin(SIGNED)
+    agent.worker.on_run = lambda: eventually(lambda: agent.agent.facts.readings == 1)  # facts end first
+    assert agent.action(signed) == "log"
+    agent.agent.holder.image_fields = frozenset()
+    server.know(bad_verdict(digest_of(b"plain")))
+    agent.worker.on_run = lambda: None
+    assert agent.action(settled_file(root / "x.sif", b"plain")) == "block"
+    lives = {fingerprint: end for _, fingerprint, end in agent.agent.cache.files()}
+    assert len(lives) == 2
+    assert len({end == float("inf") for end in lives.values()}) == 1
