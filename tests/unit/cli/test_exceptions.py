@@ -195,7 +195,7 @@ def test_a_list_shows_each_stage(directory: Path, sifgate: Run) -> None:
     ]
     table = sifgate("exceptions", "list").out.splitlines()
     assert [line.split()[0] for line in table] == ["ID", "gone", "soon", "later", "ahead"]
-    ending = sifgate("exceptions", "list", "--expiring", "30d", "--format", "json").document["exceptions"]
+    ending = sifgate("exceptions", "list", "--expiring", "31d", "--format", "json").document["exceptions"]
     assert [each["id"] for each in ending] == ["soon", "later"]
     assert "none ends within 1 days" in sifgate("exceptions", "list", "--expiring", "1d").out
 

@@ -247,14 +247,14 @@ def test_launch_fields_name_what_the_scope_reads() -> None:
     [
         (datetime(2026, 7, 31, tzinfo=timezone.utc), Stage.AHEAD),
         (datetime(2026, 8, 1, tzinfo=timezone.utc), Stage.ACTIVE),
-        (datetime(2026, 9, 15, 23, 59, tzinfo=timezone.utc), Stage.ACTIVE),
-        (datetime(2026, 9, 16, tzinfo=timezone.utc), Stage.EXPIRING),
+        (datetime(2026, 9, 16, 23, 59, tzinfo=timezone.utc), Stage.ACTIVE),
+        (datetime(2026, 9, 17, tzinfo=timezone.utc), Stage.EXPIRING),
         (datetime(2026, 9, 30, 23, tzinfo=timezone.utc), Stage.EXPIRING),
         (datetime(2026, 10, 1, tzinfo=timezone.utc), Stage.EXPIRED),
     ],
 )
 def test_its_end_is_announced(moment: datetime, stage: Stage) -> None:
-    """Fourteen days before its last day an exception is expiring; expired, it stays listed as such."""
+    """Fourteen days before its end an exception is expiring; expired, it stays listed as such."""
     assert stage_of(exception(), moment, 14) is stage
     assert bool(announced([exception()], moment, 14)) is (stage is Stage.EXPIRING)
 

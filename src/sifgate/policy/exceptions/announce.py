@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta
 from enum import Enum
 
 from sifgate.policy.exceptions.document import PolicyException
@@ -23,13 +23,15 @@ class Stage(str, Enum):
 
 
 def stage_of(exception: PolicyException, now: datetime, announce_days: int) -> Stage:
-    """Return where an exception stands; it is expiring from 00:00 UTC, `announce_days` days before its last day."""
+    """Return where an exception stands; it is expiring once its end is no more than `announce_days` days away."""
     if now < exception.begins:
         return Stage.AHEAD
-    if not exception.in_force(now):
+    ends = exception.ends
+    if ends is None:
+        return Stage.ACTIVE
+    if now >= ends:
         return Stage.EXPIRED
-    left = exception.expires - now.astimezone(timezone.utc).date()
-    return Stage.EXPIRING if left.days <= announce_days else Stage.ACTIVE
+    return Stage.EXPIRING if ends - now <= timedelta(days=announce_days) else Stage.ACTIVE
 
 
 def announced(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from sifgate.policy.document import Policy
+from sifgate.policy.exceptions.announce import Stage, stage_of
 from sifgate.policy.exceptions.document import PolicyException
 from sifgate.whatif.lint.complaint import Complaint, Weight
 from sifgate.whatif.lint.places import Places
@@ -37,8 +38,8 @@ def _dates(policy: Policy, exception: PolicyException, place: str, now: datetime
             "exception-expired", Weight.WARNING, place, text, "take it out, or have it approved anew"
         )
         return
-    left = (exception.expires - now.date()).days
-    if left < policy.exception_settings.limits.announce_days:
+    if stage_of(exception, now, policy.exception_settings.limits.announce_days) is Stage.EXPIRING:
+        left = (exception.expires - now.date()).days
         days = "today" if left == 0 else f"in {left} day{'s' * (left != 1)}"
         text = f"exception {exception.id} expires {days}, at the end of {exception.expires}"
         remedy = "mend the images, or have it approved anew"
