@@ -18,6 +18,7 @@ from sifgate.policy.exceptions import read
 from sifgate.policy.exceptions.document import PolicyException
 from sifgate.policy.exceptions.limits import ExceptionLimits, read_limits
 from sifgate.policy.exceptions.read import read_exceptions
+from sifgate.policy.exceptions.write import rendered
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "src/sifgate/policy/exceptions/schema.json").read_text())
@@ -216,6 +217,21 @@ def test_a_value_of_any_kind_is_read_or_refused(value: object) -> None:
         except PolicyError as error:
             problem = str(error)
         assert not problem or problem.startswith("0.yaml:")
+
+
+@given(st.lists(st.tuples(st.integers(0, 5000), st.binary(max_size=3)), min_size=1, max_size=4))
+def test_any_damage_is_read_or_refused(damage: list[tuple[int, bytes]]) -> None:
+    """Bytes that were changed or put in give exceptions or an error that names the file."""
+    content = rendered([EVERYTHING, PLAIN | {"id": "SEC-2"}])
+    for place, put in damage:
+        at = place % len(content)
+        content = content[:at] + put + content[at + len(put) :]
+    problem = ""
+    try:
+        read_exceptions([yamlfile.parse(content, "a.yaml", failure=PolicyError)], NO_LIMITS)
+    except PolicyError as error:
+        problem = str(error)
+    assert not problem or problem.startswith("a.yaml:")
 
 
 def test_the_schema_takes_what_the_reader_takes() -> None:

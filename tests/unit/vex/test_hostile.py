@@ -162,3 +162,24 @@ def test_any_value_anywhere_is_read_or_refused(document: dict[str, Any], data: s
     except PolicyError as error:
         problem = str(error)
     assert not problem or problem.startswith("a.json")
+
+
+@given(
+    st.sampled_from([openvex(said()), CSAF, cyclonedx()]),
+    st.lists(st.tuples(st.integers(0, 5000), st.binary(max_size=3)), min_size=1, max_size=4),
+    st.integers(0, 5000),
+)
+def test_any_damage_is_read_or_refused(
+    document: dict[str, Any], damage: list[tuple[int, bytes]], cut: int
+) -> None:
+    """Bytes that were changed, put in or cut off give a document or an error that names the file."""
+    content = json.dumps(document).encode()
+    for place, put in damage:
+        at = place % len(content)
+        content = content[:at] + put + content[at + len(put) :]
+    problem = ""
+    try:
+        read_documents([("a.json", content[: cut % (2 * len(content)) + 1])])
+    except PolicyError as error:
+        problem = str(error)
+    assert not problem or problem.startswith("a.json")

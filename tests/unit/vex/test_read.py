@@ -4,17 +4,26 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
+import zstandard
 from tests.unit.vex.builders import CSAF, DIGEST, GIT, cyclonedx, one, openvex, refusal, said
 
+from sifgate.model.finding import Finding
+from sifgate.model.image import ImageReference, OsRelease, ReferenceKind
+from sifgate.model.launch import Door, LaunchEvent, Requester
+from sifgate.model.verdict import ScanState, Verdict
 from sifgate.model.vex import VexStatus
 from sifgate.vex.cyclonedx import OTHER_BOM
+from sifgate.vex.match import Statements
 from sifgate.vex.product import BAD_PURL, IN_REGISTRY, PACKAGE_WITHIN
 from sifgate.vex.read import read_documents, read_vex
 
+RED_HAT = Path(__file__).resolve().parents[4] / "shared/data/rhel-vex/csaf_vex_2026-03-26.tar.zst"
 SHARED = Path(__file__).resolve().parents[4] / "shared/data/vex/openvex"
 
 
@@ -172,3 +181,27 @@ def test_documents_of_others_are_read(name: str, author: str, statements: int, m
     products = sum(len(statement.products) for statement in document.statements)
     assert products >= met
     assert bool(products) is bool(met)
+
+
+def test_what_red_hat_says_of_one_release_is_not_said_of_another() -> None:
+    """Fifteen real documents: all are read, and curl of RHEL 6, not affected, is not curl of RHEL 9."""
+    if not RED_HAT.exists():
+        pytest.skip("needs ../shared/data/rhel-vex")
+    raw = zstandard.ZstdDecompressor().stream_reader(RED_HAT.open("rb")).read()
+    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        files = [entry for entry in archive if entry.isfile()]
+        contents = [(entry.name, member.read()) for entry in files if (member := archive.extractfile(entry))]
+    statements = Statements(read_vex(contents), ("Red Hat*",))
+    curl = Finding("CVE-2023-38545", "curl", "7.76.1-1.el9", source="curl", arch="x86_64", manager="rpm")
+    launch = LaunchEvent(Door.CLI, Requester(0), ImageReference("x", ReferenceKind.PATH, "/x"))
+    settled = {
+        release: statements.of(
+            curl, Verdict("f" * 64, ScanState.KNOWN, os_release=OsRelease("rhel", release)), launch
+        )
+        for release in ("6.10", "7.9", "8.8", "9.2")
+    }
+    assert [release for release, statement in settled.items() if statement is not None] == [
+        "6.10",
+        "7.9",
+        "8.8",
+    ]
