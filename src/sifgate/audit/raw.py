@@ -19,28 +19,43 @@ _SAFE = "/ :@+=~!$&'()*;?[]^{}|<>#\\`"
 class Keeper:
     """Escapes the fields of one record, and keeps those that it changed."""
 
-    __slots__ = ("_escape", "changed")
+    __slots__ = ("changed", "show")
 
     def __init__(self, escape: Callable[[str], str]) -> None:
-        self._escape = escape
+        self.show = escape
+        """Escapes a text that nobody judges by."""
         self.changed: dict[str, str] = {}
 
     def __call__(self, name: str, text: str) -> str:
         """Return `text` as the record shows it."""
-        shown = self._escape(text)
+        shown = self.show(text)
         if shown is not text:
             self._keep(name, quoted(text))
         return shown
 
     def all(self, name: str, texts: tuple[str, ...]) -> tuple[str, ...]:
         """Return several texts as the record shows them."""
-        shown = tuple(map(self._escape, texts))
+        shown = tuple(map(self.show, texts))
         if shown != texts:
             self._keep(name, ",".join(map(quoted, texts)))
         return shown
 
     def _keep(self, name: str, value: str) -> None:
         self.changed[name] = value if len(value) <= 3 * LIMIT else TOO_LONG
+
+
+class Unchanged(Keeper):
+    """The keeper of records in which there is nothing to escape: fields pass through."""
+
+    def __call__(self, name: str, text: str) -> str:
+        """Return `text`."""
+        del name
+        return text
+
+    def all(self, name: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """Return `texts`."""
+        del name
+        return texts
 
 
 TOO_LONG = "%"

@@ -236,7 +236,8 @@ def compose(
     requester, job, image = launch.requester, launch.job, launch.reference
     lines = _argv_remembered if sum(map(len, launch.argv)) <= _REMEMBERED_LENGTH else argv_lines
     argv, digest = lines(launch.argv)
-    kept = raw.Keeper(escape)
+    kept = _keeper(stand, launch)
+    shown = kept.show
     return AuditRecord(
         schema=SCHEMA,
         id=identifier,
@@ -253,7 +254,7 @@ def compose(
         cause=stand.cause,
         unscannable=stand.unscannable,
         detail=kept("detail", stand.detail),
-        image=escape(image.text),
+        image=shown(image.text),
         path=kept("path", image.path),
         name=escape(launch.name, 256),
         image_kind=image.kind.value,
@@ -268,17 +269,17 @@ def compose(
         trusted=requester.trusted,
         job=job.job_id,
         step=job.step_id,
-        step_node=escape(job.node),
+        step_node=shown(job.node),
         nodes=job.nodes,
         partition=kept("partition", job.partition),
         account=kept("account", job.account),
         qos=kept("qos", job.qos),
         reservation=kept("reservation", job.reservation),
-        cwd=escape(launch.cwd),
+        cwd=shown(launch.cwd),
         argv=argv,
         argv_sha256=digest,
         content_injected=tuple(escape(text) for text in launch.content_injected[:16]),
-        user_reason=escape(launch.reason),
+        user_reason=shown(launch.reason),
         claimed={escape(key, 64): escape(value, 256) for key, value in list(launch.claimed.items())[:16]},
         suppressed=decision.suppressed,
         latency_ms=round(latency_ms, 3),
@@ -293,6 +294,22 @@ def compose(
         undecided=decision.undecided,
         raw=kept.changed,
     )
+
+
+def _keeper(stand: Stand, launch: LaunchEvent) -> raw.Keeper:
+    """Return what escapes the record's words; where there is nothing to escape, as nearly always, what does nothing."""
+    requester, job, image, facts, grant = (
+        launch.requester, launch.job, launch.reference, launch.image, launch.grant,
+    )  # fmt: skip
+    plain = "".join(
+        (
+            stand.detail, image.text, image.path, requester.user, *requester.groups, job.node, job.partition,
+            job.account, job.qos, job.reservation, launch.cwd, launch.reason, facts.owner, facts.created,
+        )
+    )  # fmt: skip
+    if grant is None and len(plain) <= TEXT_LIMIT and plain.isprintable():
+        return _UNCHANGED
+    return raw.Keeper(escape)
 
 
 def judged_fields(decision: Decision) -> dict[str, object]:
@@ -313,6 +330,7 @@ def judged_fields(decision: Decision) -> dict[str, object]:
 
 
 _NO_FACTS = ImageFacts()
+_UNCHANGED = raw.Unchanged(str)
 
 
 def _facts(facts: ImageFacts, kept: raw.Keeper) -> ImageFacts:
