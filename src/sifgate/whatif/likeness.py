@@ -12,6 +12,7 @@ from operator import attrgetter
 
 from sifgate.model.launch import LaunchEvent
 from sifgate.policy.document import Policy
+from sifgate.policy.exceptions.candidates import Candidates
 
 
 class Likeness:
@@ -20,6 +21,7 @@ class Likeness:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._scoped = tuple(each for each in policy.exceptions if each.scope.launch_fields())
+        self._candidates = Candidates(each.scope for each in self._scoped)
         names = sorted(_plain_fields(policy))
         self._values = attrgetter(*names) if names else None
 
@@ -29,7 +31,9 @@ class Likeness:
         return (
             None if scope is None else scope.id,
             None if store is None else store.id,
-            tuple(number for number, each in enumerate(self._scoped) if each.scope.holds(launch)),
+            tuple(
+                number for number in self._candidates.of(launch) if self._scoped[number].scope.holds(launch)
+            ),
             None if self._values is None else self._values(launch),
         )
 

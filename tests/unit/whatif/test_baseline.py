@@ -18,6 +18,8 @@ from sifgate.model.launch import LaunchEvent
 from sifgate.model.verdict import ScanState, Standing
 from sifgate.policy.document import Policy, sealed
 from sifgate.policy.evaluate import evaluate
+from sifgate.policy.exceptions.candidates import Candidates
+from sifgate.policy.exceptions.document import ExceptionScope
 from sifgate.policy.exceptions.limits import ExceptionLimits
 from sifgate.policy.exceptions.read import read_exceptions
 from sifgate.policy.exceptions.write import rendered
@@ -141,3 +143,27 @@ def test_the_same_vulnerability_in_many_images_is_one_exception(node: Node) -> N
         "/scratch/alice/sci.sif",
         "/scratch/bob/sci.sif",
     ]
+
+
+def test_exceptions_are_found_by_path_and_digest_as_if_each_were_asked() -> None:
+    """The index leaves out none that holds."""
+    scopes = [
+        ExceptionScope(path=("/a/x.sif", "/b/x.sif")),
+        ExceptionScope(path=("/a/**",)),
+        ExceptionScope(path=("/b/x.sif", "/a/?.sif")),
+        ExceptionScope(image_digest=("sha256:1",)),
+        ExceptionScope(image_digest=("sha256:1",), path=("/b/x.sif",)),
+        ExceptionScope(user=("alice",)),
+        ExceptionScope(),
+    ]
+    index = Candidates(scopes)
+    for path in ("/a/x.sif", "/b/x.sif", "/c/x.sif", "/a/../a/x.sif", "/b//./x.sif", ""):
+        for digest in ("", "sha256:1"):
+            for user in ("alice", "bob"):
+                event = by(user, image=ImageFacts(digest=digest))
+                reference = msgspec.structs.replace(event.reference, path=path)
+                event = msgspec.structs.replace(event, reference=reference)
+                holding = [number for number, scope in enumerate(scopes) if scope.holds(event)]
+                perhaps = index.of(event)
+                assert perhaps == sorted(perhaps)
+                assert [number for number in perhaps if scopes[number].holds(event)] == holding

@@ -17,6 +17,7 @@ from sifgate.model.launch import LaunchEvent
 from sifgate.model.naming import speaks_of, spellings
 from sifgate.model.verdict import ScanState, Verdict
 from sifgate.policy.conditions.family import Truth
+from sifgate.policy.exceptions.candidates import Candidates
 from sifgate.policy.exceptions.document import FIX_AVAILABLE, PolicyException
 
 Excepted = list[tuple[Finding, PolicyException]]
@@ -48,6 +49,7 @@ class Active:
         """Order them so that of several that hold the one that lasts longest is named; ties by id."""
         ordered = sorted(exceptions, key=lambda each: (-each.expires.toordinal(), each.id))
         self._all = tuple(map(_Named, ordered))
+        self._candidates = Candidates(each.scope for each in ordered)
         instants = {at for each in self._all for at in (each.begins, each.ends) if at is not None}
         self._instants = tuple(sorted(instants))
 
@@ -67,7 +69,8 @@ class Active:
         self, findings: Iterable[Finding], verdict: Verdict, launch: LaunchEvent, now: datetime
     ) -> tuple[list[Finding], Excepted]:
         """Return the findings that count, and those that do not with their exception, in their order."""
-        holding = [each for each in self._all if each.in_force(launch, now)]
+        perhaps = map(self._all.__getitem__, self._candidates.of(launch))
+        holding = [each for each in perhaps if each.in_force(launch, now)]
         if not holding:
             return list(findings), []
         chosen = _Chosen(holding, verdict.os_release)
