@@ -15,7 +15,7 @@ from sifgate import fsguard
 from sifgate.config import Places
 from sifgate.errors import ConfigError, PolicyError
 from sifgate.policy.document import Policy
-from sifgate.policy.load import load_policy
+from sifgate.policy.load import draft_policy, load_policy
 
 _READABLE = 0o644
 """The policy is no secret: users may read by what they are judged, and `policy validate` needs no root."""
@@ -25,7 +25,7 @@ def install(source: Path, places: Places) -> Policy:
     """Return the policy that is in force from now on; after PolicyError or ConfigError nothing changed."""
     if not source.is_file():
         raise ConfigError(f"{source}: no such policy file")
-    load_policy(source)  # the plain error first, with the name that the administrator typed
+    draft_policy(source)  # the plain error first, with the name that the administrator typed
     try:
         places.etc.mkdir(parents=True, exist_ok=True, mode=0o755)
         fsguard.check(places.etc, owner_uid=os.geteuid())

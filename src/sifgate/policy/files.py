@@ -25,7 +25,8 @@ def listed(directory: Path, ending: str, *, needed: bool) -> tuple[Path, ...]:
         if not needed:
             return ()
         raise PolicyError(
-            f"{directory}: no such directory", hint="create it, or take the key out of the policy"
+            f"{directory}: no such directory",
+            hint="create it; a relative name is looked for beside policy.yaml",
         ) from None
     except OSError as error:
         raise PolicyError(f"{directory}: cannot be read: {error.strerror or error}") from error

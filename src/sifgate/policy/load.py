@@ -36,9 +36,7 @@ def policy_sources(path: Path) -> PolicySources:
 
 def load_with_sources(path: Path) -> tuple[PolicySources, Policy]:
     """Return the policy at `path` and the files that it was made of; raises PolicyError as `load_policy`."""
-    files = tuple(
-        SourceFile(str(file), Role.POLICY, read_file(file, yamlfile.MAX_BYTES)) for file in policy_files(path)
-    )
+    files = _policy_sources(path)
     draft = policy_from([_document(file) for file in files])
     exceptions = _directory(path, draft.exception_settings.directory)
     vex = _directory(path, draft.vex_settings.directory)
@@ -56,6 +54,14 @@ def load_with_sources(path: Path) -> tuple[PolicySources, Policy]:
     return sources, _completed(draft, sources)
 
 
+def draft_policy(path: Path) -> Policy:
+    """Return the policy at `path` without exceptions and VEX: for a file that does not lie where it will be used.
+
+    Raises PolicyError with its place.
+    """
+    return policy_from([_document(file) for file in _policy_sources(path)])
+
+
 def policy_of(sources: PolicySources) -> Policy:
     """Return the policy of files that were read before, here or elsewhere; raises PolicyError as `load_policy`."""
     files = sources.of(Role.POLICY)
@@ -67,6 +73,11 @@ def policy_of(sources: PolicySources) -> Policy:
 def policy_files(path: Path) -> tuple[Path, ...]:
     """Return the files that the rules of the policy at `path` are read from, in order, for the caller to check."""
     return (path, *listed(path.parent / "policy.d", ".yaml", needed=False))
+
+
+def _policy_sources(path: Path) -> tuple[SourceFile, ...]:
+    paths = policy_files(path)
+    return tuple(SourceFile(str(file), Role.POLICY, read_file(file, yamlfile.MAX_BYTES)) for file in paths)
 
 
 def _completed(draft: Policy, sources: PolicySources) -> Policy:

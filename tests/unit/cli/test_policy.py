@@ -85,6 +85,18 @@ def test_installing_replaces_policy_and_posture(good: Path, root: Path, sifgate:
     assert "valid: mode enforce" in sifgate("policy", "validate").out
 
 
+def test_directories_are_looked_for_where_the_policy_will_lie(good: Path, root: Path, sifgate: Run) -> None:
+    """Not beside the file that is being installed; and one that is missing there changes nothing."""
+    good.write_text(GOOD + "exceptions: {directory: exceptions.d}\n")
+    done = sifgate("policy", "install", str(good))
+    assert done.code == 2
+    assert "exceptions.d: no such directory" in done.err
+    assert not (root / "etc/policy.yaml").exists()
+    (root / "etc/exceptions.d").mkdir()
+    done = sifgate("policy", "install", str(good))
+    assert done.code == 0, done.err
+
+
 def test_a_bad_policy_changes_nothing(good: Path, bad: Path, root: Path, sifgate: Run) -> None:
     """The policy in force stays, and nothing is left lying about."""
     assert sifgate("policy", "install", str(good)).code == 0

@@ -15,7 +15,7 @@ from tests.unit.policy.builders import NOON, finding, launch, standing
 from sifgate.errors import PolicyError
 from sifgate.model.decision import Action
 from sifgate.policy.evaluate import evaluate
-from sifgate.policy.load import load_policy, load_with_sources, policy_of, policy_sources
+from sifgate.policy.load import draft_policy, load_policy, load_with_sources, policy_of, policy_sources
 from sifgate.policy.sources import PolicySources, Role
 
 HEAD = "schema: sifgate.policy/v1\n"
@@ -133,6 +133,16 @@ def test_directory_that_is_not_there_is_an_error(site: Path) -> None:
     (site.parent / "exceptions.d").rename(site.parent / "moved")
     with pytest.raises(PolicyError, match=r"exceptions\.d: no such directory"):
         load_policy(site)
+
+
+def test_draft_needs_no_exceptions(site: Path) -> None:
+    """A policy is looked at before it lies where its directories are."""
+    elsewhere = site.parent / "home" / "policy.yaml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text(MAIN)
+    assert [rule.id for rule in draft_policy(elsewhere).rules] == ["kev"]
+    with pytest.raises(PolicyError, match=r"home/exceptions\.d: no such directory"):
+        load_policy(elsewhere)
 
 
 def test_link_among_the_exceptions_is_refused(site: Path) -> None:
