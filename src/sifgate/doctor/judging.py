@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 from sifgate.config import Places, load_settings
@@ -11,10 +12,13 @@ from sifgate.doctor.finding import Finding, fine, problem
 from sifgate.errors import PolicyError
 from sifgate.image.worker import sandbox_layers
 from sifgate.policy.document import Policy
+from sifgate.policy.exceptions.announce import announced
 from sifgate.policy.load import load_policy
 
 INSTALL = "sifgate policy install FILE"
 RELOAD = "sifgate reload"
+SHOWN = 5
+"""Exceptions named in one line."""
 
 
 def settings(places: Places) -> Iterator[Finding]:
@@ -44,6 +48,22 @@ def policy(places: Places, agent: dict[str, Any] | None) -> Iterator[Finding]:
         mode, rules = found.stance.mode.value, len(found.rules)
         yield fine("policy", f"mode {mode}, {rules} rules" + ("" if agent else " (no agent to compare with)"))
     yield _posture(places, found)
+    if found.exceptions:
+        yield exceptions(found, datetime.now(timezone.utc))
+
+
+def exceptions(policy: Policy, now: datetime) -> Finding:
+    """Return how many exceptions are in force, or which ones end soon: jobs that ran until then may be refused."""
+    days = policy.exception_settings.limits.announce_days
+    ending = announced(policy.exceptions, now, days)
+    if ending:
+        named = ", ".join(f"{each.id} ({each.expires})" for each in ending[:SHOWN])
+        more = f" and {len(ending) - SHOWN} more" if len(ending) > SHOWN else ""
+        return problem(
+            "exceptions", f"end soon: {named}{more}", f"sifgate exceptions list --expiring {days}d"
+        )
+    active = sum(each.in_force(now) for each in policy.exceptions)
+    return fine("exceptions", f"{active} of {len(policy.exceptions)} in force, none ends within {days} days")
 
 
 def _posture(places: Places, policy: Policy) -> Finding:
