@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from sifgate.agent.scans import Scans
 from sifgate.agent.session import Session, Verb
 from sifgate.audit import query
 from sifgate.audit.record import AuditRecord
-from sifgate.policy.suppress import partition
+from sifgate.policy.aside import set_aside
 
 QUERY_LIMIT = 1000
 """Records of one answer."""
@@ -94,15 +96,11 @@ class Verbs:
 
         def answer() -> bytes:
             standing = self._judge.standing(found.footing)
-            findings = standing.verdict.findings if standing.verdict else ()
-            _, suppressed = partition(findings, kernel_headers=self._judge.holder.policy.kernel_headers)
-            hidden = {id(finding) for finding in suppressed}
+            now = datetime.fromtimestamp(found.at or time.time(), timezone.utc)
+            policy, verdict = self._judge.holder.policy, standing.verdict
+            hidden = [] if verdict is None else set_aside(policy, verdict, found.launch, now).places()
             return msgspec.json.encode(
-                {
-                    "standing": standing,
-                    "decision": found.decision,
-                    "suppressed": [index for index, finding in enumerate(findings) if id(finding) in hidden],
-                }
+                {"standing": standing, "decision": found.decision, "suppressed": hidden}
             )
 
         _say(session, await self._loop.offload(answer, quick=True))

@@ -25,8 +25,10 @@ MAX_TEXT = 200
 class SetAside:
     """The findings of a verdict as a policy takes them."""
 
+    findings: Sequence[Finding]
+    """All of them, normalised, in the verdict's order."""
     counted: Sequence[Finding]
-    """Those that count, normalised, in their order."""
+    """Those that count, in their order."""
     by_vex: Sequence[tuple[Finding, VexStatement]] = ()
     suppressed: Sequence[Finding] = ()
     excepted: Sequence[tuple[Finding, PolicyException]] = ()
@@ -35,6 +37,11 @@ class SetAside:
     def hidden(self) -> int:
         """Return how many findings are not counted."""
         return len(self.by_vex) + len(self.suppressed) + len(self.excepted)
+
+    def places(self) -> list[int]:
+        """Return where in the verdict the findings stand that are not counted."""
+        counted = set(map(id, self.counted))
+        return [place for place, finding in enumerate(self.findings) if id(finding) not in counted]
 
     def by_source(self) -> dict[Aside, list[Finding]]:
         """Return the findings by what set them aside (its count left 0), in the order of evaluation."""
@@ -71,7 +78,8 @@ _BUILT_IN = Aside(
 
 def set_aside(policy: Policy, verdict: Verdict, launch: LaunchEvent, now: datetime) -> SetAside:
     """Return which findings of a verdict count for a launch, and what set the others aside."""
-    findings: Sequence[Finding] = normalised(verdict.findings, policy.severity)
+    every: Sequence[Finding] = normalised(verdict.findings, policy.severity)
+    findings = every
     by_vex: Sequence[tuple[Finding, VexStatement]] = ()
     suppressed: Sequence[Finding] = ()
     excepted: Sequence[tuple[Finding, PolicyException]] = ()
@@ -81,7 +89,7 @@ def set_aside(policy: Policy, verdict: Verdict, launch: LaunchEvent, now: dateti
         findings, suppressed = partition(findings, kernel_headers=True)
     if policy.exceptions:
         findings, excepted = policy.active_exceptions.partition(findings, verdict, launch, now)
-    return SetAside(findings, by_vex, suppressed, excepted)
+    return SetAside(every, findings, by_vex, suppressed, excepted)
 
 
 def _of_vex(statement: VexStatement) -> Aside:

@@ -51,7 +51,7 @@ def judge(policy: Policy, standing: Standing, launch: LaunchEvent, now: datetime
     scope = policy.scope_of(launch)
     stance = policy.stance if scope is None else scope.stance
     store = policy.store_of(launch)
-    aside = SetAside(()) if standing.verdict is None else set_aside(policy, standing.verdict, launch, now)
+    aside = SetAside((), ()) if standing.verdict is None else set_aside(policy, standing.verdict, launch, now)
     situation = _situation(policy, standing, launch, now, aside)
     outcomes = () if store is not None else _outcomes(policy, stance, situation)
     reasons = _reasons(policy, stance, store, standing, situation)

@@ -15,6 +15,7 @@ from sifgate.model.finding import Rating, Severity
 from sifgate.model.image import ImageFacts, ImageReference, ReferenceKind
 from sifgate.model.launch import Door, Grant, LaunchEvent, Requester
 from sifgate.model.verdict import FailureCause, Generation, ScanState, Standing
+from sifgate.policy.aside import set_aside
 from sifgate.policy.evaluate import evaluate
 
 RULE = "rules: [{id: kev, when: {kev: true}, action: block}]\n"
@@ -214,3 +215,12 @@ def test_scope_may_promote_at_another_pace() -> None:
     text = "scopes: [{id: s, match: {user: alice}, set: {rules: {kev: {now: log, 2026-10-01: block}}}}]\n"
     decision = decided(text, EXPLOITED)
     assert (decision.action, decision.valid_until) == (Action.LOG, "2026-10-01T00:00:00Z")
+
+
+def test_places_are_those_of_the_verdict() -> None:
+    """What is listed and not counted is told by where it stands, also where severities are read otherwise."""
+    site = policy(f"mode: enforce\nseverity: {{source_order: [nvd], unknown_as: low}}\n{RULE}")
+    header = finding(package="linux-libc-dev", source="linux", severity=Severity.UNKNOWN)
+    known = standing(finding(), header, finding(vulnerability="CVE-2"), header)
+    assert known.verdict is not None
+    assert set_aside(site, known.verdict, launch(), NOON).places() == [1, 3]

@@ -19,8 +19,9 @@ from sifgate.policy.conditions.package import MANAGERS
 from sifgate.policy.conditions.vocabulary import VOCABULARY
 from sifgate.policy.document import Mode
 from sifgate.policy.read import POLICY_KEYS, policy_from
+from sifgate.policy.read_schedule import ACTIONS
 from sifgate.policy.read_scopes import SCOPE_SETTINGS
-from sifgate.policy.read_stance import ACTIONS, STATES
+from sifgate.policy.read_stance import STATES
 from sifgate.policy.scopes import FIELDS
 
 SCHEMA = json.loads((ROOT / "src/sifgate/policy/schema.json").read_text())
