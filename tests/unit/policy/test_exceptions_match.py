@@ -141,6 +141,28 @@ def test_a_package_without_vulnerability_means_all_of_it() -> None:
     assert not chosen(finding(vulnerability="CVE-2020-9", package="curl", source="curl"), whole)
 
 
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("libgit", True),
+        ("{name: libgit}", True),
+        ("{source: git}", True),
+        ("git", True),
+        ("{name: git}", False),
+        ("{source: libgit}", False),
+        ('{purl: "pkg:deb/debian/libgit"}', True),
+        ("lib[fgh]it", True),
+        ("[libgit, curl]", True),
+        ("{name: [curl, libgit], manager: rpm}", False),
+    ],
+)
+def test_a_package_is_found_however_it_is_named(text: str, *, holds: bool) -> None:
+    """By its own name or its source's, exactly or by pattern, without a vulnerability as with one."""
+    found = msgspec.structs.replace(FOUND, package="libgit", source="git")
+    assert bool(chosen(found, exception(vulnerabilities=(), package=package(text)))) is holds
+    assert bool(chosen(found, exception(package=package(text)))) is holds
+
+
 def test_what_is_not_known_is_not_met() -> None:
     """A finding whose manager nobody knows is not one of dpkg."""
     unknown = msgspec.structs.replace(FOUND, manager="")
@@ -270,15 +292,15 @@ SCOPES = st.sampled_from(
 EXCEPTIONS = st.builds(
     exception,
     id=st.integers(0, 99).map(str),
-    vulnerabilities=st.lists(
-        st.sampled_from(["CVE-2026-1", "CVE-2026-2", "GHSA-2222-3333-4444"]), min_size=1
-    ).map(tuple),
-    package=st.sampled_from([None, package("git"), package("curl")]),
+    vulnerabilities=st.lists(st.sampled_from(["CVE-2026-1", "CVE-2026-2", "GHSA-2222-3333-4444"])).map(tuple),
+    package=st.sampled_from(
+        [package("git"), package("cu*"), package("{name: git}"), package("{source: git}")]
+    ),
     scope=SCOPES,
     created=st.dates(CREATED, EXPIRES),
     expires=st.dates(CREATED, EXPIRES),
     until=st.sampled_from(["", "fix_available"]),
-)
+).filter(lambda each: bool(each.vulnerabilities) or each.package is not None)
 FINDINGS = st.builds(
     finding,
     vulnerability=st.sampled_from(["CVE-2026-1", "CVE-2026-2", "USN-1-1"]),
@@ -307,6 +329,8 @@ def test_one_more_exception_never_counts_more(
         remaining.remove(each)
     for found, holding in excepted:
         assert Active([holding]).of(found, HERE, moment, facts) == holding
+    for found in after:
+        assert not any(Active([each]).of(found, HERE, moment, facts) for each in [*exceptions, more])
 
 
 @given(EXCEPTIONS, st.lists(FINDINGS, max_size=4), st.sampled_from(["user", "path", "account"]))

@@ -85,7 +85,7 @@ REFUSED: dict[str, tuple[dict[str, object] | None, str]] = {
     "a path that climbs": ({"scope": {"path": "/apps/../**"}}, ".."),
     "a fingerprint": ({"scope": {"fingerprint": "a" * 64}}, "unknown key"),
     "an id with a space": ({"id": "SEC 1"}, "expected an id"),
-    "its own approver": ({"approved_by": "Alice"}, "author and approver are the same"),
+    "its own approver": ({"approved_by": " Alice "}, "author and approver are the same"),
     "a list as exception": (None, "expected a mapping, got text"),
 }
 

@@ -107,9 +107,14 @@ def _obey(
     for key in limits.require:
         if key not in fields:
             raise node.error(f'the key "{key}" is missing, which the policy asks for')
-    same = exception.author.casefold() == exception.approved_by.casefold()
+    same = _person(exception.author) == _person(exception.approved_by)
     if same and not limits.self_approval:
         raise fields["approved_by"].error("author and approver are the same")
+
+
+def _person(name: str) -> str:
+    """Return a name so that spellings of one are equal."""
+    return " ".join(name.casefold().split())
 
 
 def _scope(node: Node) -> ExceptionScope:
