@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import re
 import tempfile
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -20,7 +21,7 @@ from sifgate.cli.recordings import Recordings, add_recordings
 from sifgate.config import Places
 from sifgate.errors import ConfigError
 from sifgate.policy.exceptions.write import rendered
-from sifgate.policy.load import load_with_sources, policy_of
+from sifgate.policy.load import policy_of, policy_sources
 from sifgate.policy.sources import PolicySources, Role, SourceFile
 from sifgate.render.escape import printable
 from sifgate.whatif.baseline import Baseline, violations_of
@@ -84,7 +85,11 @@ def _days(text: str) -> int:
 
 def run(arguments: argparse.Namespace, places: Places) -> int:
     """Find, verify, write, say what is left."""
-    sources, policy = load_with_sources(named_policy(arguments.file or in_force(places)))
+    output: Path = arguments.output
+    if output.exists() and not arguments.force:
+        raise ConfigError(f"{output}: already there", hint="--force replaces it, --output names another file")
+    sources = _without(policy_sources(named_policy(arguments.file or in_force(places))), output)
+    policy = policy_of(sources)
     now = moment_of(arguments.at) or datetime.now(timezone.utc)
     terms = _terms(arguments, policy.exception_settings.limits.max_days, now)
     recordings = Recordings(arguments, places)
@@ -93,7 +98,7 @@ def run(arguments: argparse.Namespace, places: Places) -> int:
             policy, rows(), verdicts, now, anywhere=arguments.anywhere, progress=lambda _count: None
         )
         contents = [rendered(part) for part in files(entries(found, terms))]
-        paths = _paths(arguments.output, len(contents))
+        paths = _paths(output, len(contents))
         after = policy_of(_joined(sources, paths, contents))  # the site's limits speak here
         left = violations_of(
             after, rows(), verdicts, now, anywhere=arguments.anywhere, progress=lambda _count: None
@@ -135,13 +140,26 @@ def _paths(output: Path, number: int) -> list[Path]:
     return [output, *more]
 
 
+def _without(sources: PolicySources, output: Path) -> PolicySources:
+    """Return the sources without an earlier baseline of the same name, which this one replaces."""
+    earlier = re.compile(rf"{re.escape(output.stem)}(-[0-9]+)?{re.escape(output.suffix)}")
+    directory = output.parent.resolve()
+    kept = tuple(
+        file
+        for file in sources.files
+        if file.role is not Role.EXCEPTION
+        or Path(file.path).parent.resolve() != directory
+        or not earlier.fullmatch(Path(file.path).name)
+    )
+    return msgspec.structs.replace(sources, files=kept)
+
+
 def _joined(sources: PolicySources, paths: list[Path], contents: list[bytes]) -> PolicySources:
+    """Return the sources with the new files of exceptions."""
     new = tuple(
         SourceFile(str(path), Role.EXCEPTION, content) for path, content in zip(paths, contents, strict=False)
     )
-    replaced = {path.resolve() for path in paths}
-    kept = tuple(file for file in sources.files if Path(file.path).resolve() not in replaced)
-    return msgspec.structs.replace(sources, files=(*kept, *new))
+    return msgspec.structs.replace(sources, files=(*sources.files, *new))
 
 
 def _write(paths: list[Path], contents: list[bytes], *, force: bool) -> None:

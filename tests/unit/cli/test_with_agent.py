@@ -53,6 +53,10 @@ def test_check_explain_and_audit_tell_one_story(image: Path, sifgate: Run) -> No
     assert str(image) in explained.out
     assert sifgate("explain", "--format", "json", reference).document["reference"] == reference
     assert sifgate("explain", "--format", "json", "--last").document["reference"] == reference
+    (rule,) = sifgate("explain", "--format", "json", reference).document["trace"]["rules"]
+    assert (rule["id"], rule["state"]) == ("kev", "not asked")
+    assert "not asked kev (block)" in explained.out
+    assert "not asked kev (block)" in sifgate("explain", str(image)).out
     found = sifgate(
         "audit", "query", "--action", "block", "--image", image.name, "--since", "1h", "--format", "json"
     )
