@@ -86,7 +86,7 @@ def quote(run: Run) -> None:
 
 
 def _parts() -> dict[str, Callable[[], list[Figure]]]:
-    from bench import cold, guard, image, oci, policy, slurm, submit, warm, wrapper
+    from bench import cold, guard, image, oci, policy, simulate, slurm, submit, warm, wrapper
 
     return {
         "image": image.measure,
@@ -97,6 +97,7 @@ def _parts() -> dict[str, Callable[[], list[Figure]]]:
         "wrapper": wrapper.measure,
         "oci": oci.measure,
         "guard": guard.measure,
+        "simulate": simulate.measure,
         "policy": policy.measure,
     }
 

@@ -41,7 +41,7 @@ class Task(Protocol):
         """Do it; return the exit code."""
 
 
-_TASKS: dict[str, Task] = {
+TASKS: dict[str, Task] = {
     "init": policy_init,
     "lint": policy_lint,
     "test": policy_test,
@@ -49,6 +49,7 @@ _TASKS: dict[str, Task] = {
     "diff": policy_diff,
     "baseline": policy_baseline,
 }
+"""Tasks with a module of their own, by name."""
 
 
 class Reloaded(msgspec.Struct, frozen=True):
@@ -87,14 +88,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     put.add_argument("file", type=Path, metavar="FILE", help="the policy to install")
     add_format(put)
-    for module in _TASKS.values():
+    for module in TASKS.values():
         module.add(tasks)
 
 
 def run(arguments: argparse.Namespace, places: Places) -> int:
     """Do the task; return its exit code."""
-    if arguments.task in _TASKS:
-        return _TASKS[arguments.task].run(arguments, places)
+    if arguments.task in TASKS:
+        return TASKS[arguments.task].run(arguments, places)
     return _install(arguments, places) if arguments.task == "install" else _validate(arguments, places)
 
 

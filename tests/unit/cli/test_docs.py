@@ -74,7 +74,7 @@ def test_the_shipped_actions_are_those_of_the_shipped_policy() -> None:
 def test_commands_in_the_documentation_exist() -> None:
     """Every `sifgate VERB` that is shown can be typed."""
     known = {verb.name for verb in VERBS}
-    for page in ("operations.md", "concepts.md", "policy.md"):
+    for page in ("operations.md", "concepts.md", "policy.md", "whatif.md"):
         blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text(page), re.DOTALL))
         shown = re.findall(r"^(?:\$ )?sifgate ([a-z-]+)", blocks, re.MULTILINE)
         shown += re.findall(r"`sifgate ([a-z][a-z-]*)\b(?! listening)", text(page))
