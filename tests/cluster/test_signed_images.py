@@ -17,6 +17,7 @@ from testbed.rootfs import obtain_tree
 
 from sifgate.image.worker import read_facts
 
+pytestmark = pytest.mark.cluster
 ENTER = (
     'mount --bind "$1" "$2/mnt" && mount -t tmpfs tmpfs "$2/root" && '
     'exec chroot "$2" /usr/bin/env -i HOME=/mnt PATH=/usr/bin:/bin sh -c "$3"'
