@@ -19,6 +19,8 @@ from sifgate.model.launch import Grant
 
 LIMIT = 1000
 """Grants that may be in force at a time."""
+PER_USER = 8
+"""Of these, one user's: nobody takes the room that root may need for somebody else."""
 
 
 class Grants:
@@ -49,10 +51,10 @@ class Grants:
         """Keep one more, durably; raises ConfigError where it cannot be kept, or there are too many."""
         with self._lock:
             held = self.in_force(at)
-            if len(held) >= LIMIT:
-                raise ConfigError(
-                    f"{len(held)} grants are in force already", hint="end some: sifgate break-glass end"
-                )
+            mine = sum(each.uid == grant.uid for each in held)
+            if len(held) >= LIMIT or mine >= PER_USER:
+                text = f"{len(held)} grants are in force already, {mine} of them for uid {grant.uid}"
+                raise ConfigError(text, hint="end some: sifgate break-glass list, sifgate break-glass end ID")
             self._write((*held, grant))
 
     def end(self, identifier: str, at: float) -> None:

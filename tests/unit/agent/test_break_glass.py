@@ -19,7 +19,7 @@ from tests.fakes.agent import POLICY, RunningAgent, digest_of, settled_file, wri
 from tests.fakes.server import FakeServer, bad_verdict
 from tests.unit.agent.test_trust import as_nobody
 
-from sifgate.agent.grants import Grants, is_in_force, time_text
+from sifgate.agent.grants import PER_USER, Grants, is_in_force, time_text
 from sifgate.errors import AgentRefused, ConfigError
 from sifgate.model.launch import Grant
 
@@ -235,6 +235,19 @@ def test_state_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         grants.add(_grant(), NOW)
     assert len(grants) == 0
+
+
+def test_nobody_takes_the_room_of_others(tmp_path: Path) -> None:
+    """One user holds a few grants at a time; another one's still finds its place, and an old one makes room."""
+    grants = Grants(tmp_path / "grants.json")
+    for number in range(PER_USER):
+        grants.add(Grant(str(number), 7, "r", "root", time_text(NOW), time_text(NOW + 60)), NOW)
+    with pytest.raises(ConfigError, match="8 of them for uid 7"):
+        grants.add(_grant(), NOW)
+    grants.add(Grant("other", 8, "r", "root", time_text(NOW), time_text(NOW + 60)), NOW)
+    grants.end("3", NOW)
+    grants.add(_grant(), NOW)
+    assert len(grants.in_force(NOW)) == PER_USER + 1
 
 
 def _grant() -> Grant:
