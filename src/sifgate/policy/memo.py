@@ -37,15 +37,23 @@ class Memo:
         if standing.verdict is not None and not standing.digest:
             return evaluate(self.policy, standing, launch, now)
         key = self._key(standing, launch)
-        held = self._held.get(key)
-        if held is not None and held[1] <= now < held[2]:
-            return held[0]
+        held = self._recall(key, now)
+        if held is not None:
+            return held
         decision = evaluate(self.policy, standing, launch, now)
         self.evaluations += 1
         if len(self._held) >= LIMIT:
             self._held.pop(next(iter(self._held)))
         self._held[key] = (decision, now.astimezone(timezone.utc), _until(decision))
         return decision
+
+    def recall(self, standing: Standing, launch: LaunchEvent, now: datetime) -> Decision | None:
+        """Return the decision if it is remembered and holds at `now`; the verdict's digest will do for the verdict."""
+        return self._recall(self._key(standing, launch), now)
+
+    def _recall(self, key: Key, now: datetime) -> Decision | None:
+        held = self._held.get(key)
+        return held[0] if held is not None and held[1] <= now < held[2] else None
 
     def _key(self, standing: Standing, launch: LaunchEvent) -> Key:
         return (

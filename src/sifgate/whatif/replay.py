@@ -17,7 +17,8 @@ from sifgate.audit.notes import BREAK_GLASS
 from sifgate.audit.pseudonym import touched
 from sifgate.audit.record import CHAIN, SCHEMA, AuditRecord, decode, judged_fields
 from sifgate.model.decision import Decision
-from sifgate.model.verdict import Verdict
+from sifgate.model.launch import LaunchEvent
+from sifgate.model.verdict import ScanState, Standing, Verdict
 from sifgate.policy.document import Policy
 from sifgate.policy.evaluate import evaluate
 from sifgate.policy.fallback import fallback_policy
@@ -133,17 +134,28 @@ class Replay:
         if hidden:
             raise _Lacking(f"the policy reads what is pseudonymised here: {', '.join(sorted(hidden))}")
         launch = launch_of(record)
-        standing = standing_of(record, self._verdicts)
-        if standing is None:
-            raise _Lacking("the verdict is not kept")
         now = datetime.fromisoformat(record.time.replace("Z", "+00:00"))
-        if (
-            standing.verdict is None
-        ):  # the detail is part of what is said, and names nothing to remember it by
-            return evaluate(policy, standing, launch, now)
         memo = self._memos.get(record.policy)
         if memo is None:
             memo = self._memos[record.policy] = Memo(policy)
+        return self._remembered(record, memo, launch, now) or self._judged(record, memo, launch, now)
+
+    def _remembered(
+        self, record: AuditRecord, memo: Memo, launch: LaunchEvent, now: datetime
+    ) -> Decision | None:
+        """Return the decision if it was computed before, without looking at the verdict again."""
+        if not record.verdict:
+            return None
+        state = ScanState(record.state) if record.state else None
+        return memo.recall(Standing(state=state, digest=record.verdict), launch, now)
+
+    def _judged(self, record: AuditRecord, memo: Memo, launch: LaunchEvent, now: datetime) -> Decision:
+        standing = standing_of(record, self._verdicts)
+        if standing is None:
+            raise _Lacking("the verdict is not kept")
+        if standing.verdict is None:
+            # the detail is part of what is said, and names nothing to remember it by
+            return evaluate(memo.policy, standing, launch, now)
         return memo.decide(standing, launch, now)
 
     def _compare(self, record: AuditRecord, decision: Decision) -> None:
