@@ -14,6 +14,7 @@ from tests.fakes.server import FakeServer, bad_verdict, clean_verdict
 from sifgate.audit.files import history, lines
 from sifgate.audit.record import decode, encode
 from sifgate.config import AuditSettings
+from sifgate.model.verdict import Verdict
 from sifgate.whatif.kept import Kept
 from sifgate.whatif.kept_policies import KeptPolicies, node_sources
 from sifgate.whatif.replay import Replay, Replayed
@@ -73,6 +74,25 @@ def test_agents_decisions_are_computed_again(
     assert (found.different, found.differences, found.lacking, found.unreadable) == (0, [], {}, 0)
     assert found.same == 6
     assert found.apart == {"chain": 1}
+
+
+def test_each_verdict_is_looked_at_once(start: Start, root: Path, server: FakeServer, tmp_path: Path) -> None:
+    """However many records of one image there are: the rest is recalled by its digest."""
+    server.finding = bad_verdict
+    agent = start()
+    image = settled_file(tmp_path / "bad.sif", b"bad")
+    for _ in range(3):
+        agent.ask(image)
+    evidence = root / "state/agent/evidence"
+    looked: list[str] = []
+    kept = Kept(evidence)
+
+    def counted(digest: str) -> Verdict | None:
+        looked.append(digest)
+        return kept(digest)
+
+    found = Replay(KeptPolicies(node_sources(evidence)), counted).run(log_lines(root))
+    assert (found.same, len(looked)) == (3, 1)
 
 
 def test_forged_decision_is_found(start: Start, root: Path, server: FakeServer, tmp_path: Path) -> None:
