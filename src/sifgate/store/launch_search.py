@@ -23,8 +23,8 @@ from sifgate.store.launch_months import Month
 
 MOST = 10_000
 """Records in one page."""
-PAGE_SECONDS = 5.0
-"""After which a page is handed out as it is, with a cursor to go on."""
+PAGE_SECONDS = 1.0
+"""After which, at the next border of a month, a page is handed out as it is, with a cursor to go on."""
 BEGIN = datetime.min.replace(tzinfo=timezone.utc)
 END = datetime.max.replace(tzinfo=timezone.utc)
 _TICK = timedelta(microseconds=1)

@@ -85,6 +85,7 @@ INDEXES = (
     "CREATE INDEX launches_by_job ON launches (job, at)",
     "CREATE INDEX launches_by_account ON launches (account, at)",
     "CREATE INDEX launches_by_node ON launches (node, at)",
+    "CREATE INDEX launches_by_door ON launches (door, at)",
     "CREATE INDEX launches_by_image ON launches (image, at)",
     "CREATE INDEX launches_by_grounds ON launches (grounds, at)",
     "CREATE INDEX launches_by_action ON launches (action, at) WHERE action <> 'allow'",
