@@ -86,7 +86,7 @@ def quote(run: Run) -> None:
 
 
 def _parts() -> dict[str, Callable[[], list[Figure]]]:
-    from bench import cold, guard, image, oci, policy, simulate, slurm, submit, warm, wrapper
+    from bench import audit, cold, guard, image, oci, policy, simulate, slurm, submit, warm, wrapper
 
     return {
         "image": image.measure,
@@ -99,6 +99,7 @@ def _parts() -> dict[str, Callable[[], list[Figure]]]:
         "guard": guard.measure,
         "simulate": simulate.measure,
         "policy": policy.measure,
+        "audit": audit.measure,
     }
 
 
