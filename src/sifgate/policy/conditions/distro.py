@@ -75,10 +75,13 @@ class DistroCondition(Condition, frozen=True):
         )
 
     def clocks(self, situation: Situation) -> tuple[datetime, ...]:
-        """Return the end of life, moved by `for` or `within`."""
+        """Return the end of life, moved by `for` or `within`; and itself, when "reaches" becomes "reached"."""
         day = self._last_day(situation) if self.eol is not None else None
-        instant = END if day is None else border(day, 1 + self.shift_days)
-        return () if instant == END else (instant,)
+        if day is None:
+            return ()
+        shifts = {self.shift_days, 0} if self.shift_days < 0 else {self.shift_days}
+        instants = (border(day, 1 + shift) for shift in sorted(shifts))
+        return tuple(instant for instant in instants if instant != END)
 
     def phrase(self, situation: Situation) -> Phrase:
         """Return e.g. `Debian 11 reached its end of life on 2026-08-31`."""
