@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timezone
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
 from sifgate.audit import raw
 from sifgate.model.decision import Aside, Decision
 from sifgate.model.image import ImageFacts
-from sifgate.model.launch import Grant, LaunchEvent
+from sifgate.model.launch import Grant, JobFacts, LaunchEvent
 
 SCHEMA = 2
 FIRST_SCHEMA = 1
@@ -233,7 +234,7 @@ def compose(
 
     `now` is the very clock that judged: the decision is computed again with the milliseconds of it.
     """
-    requester, job, image = launch.requester, launch.job, launch.reference
+    requester, image = launch.requester, launch.reference
     lines = _argv_remembered if sum(map(len, launch.argv)) <= _REMEMBERED_LENGTH else argv_lines
     argv, digest = lines(launch.argv)
     kept = _keeper(stand, launch)
@@ -244,12 +245,8 @@ def compose(
         time=iso(now),
         node=node,
         door=launch.door.value,
-        action=decision.action.word,
         reference=reference_code(identifier),
         outcome=outcome,
-        would_be=decision.would_be.word,
-        mode=decision.mode,
-        reasons=reason_lines(decision),
         state=stand.state,
         cause=stand.cause,
         unscannable=stand.unscannable,
@@ -267,32 +264,19 @@ def compose(
         user=kept("user", requester.user),
         groups=kept.all("groups", requester.groups),
         trusted=requester.trusted,
-        job=job.job_id,
-        step=job.step_id,
-        step_node=shown(job.node),
-        nodes=job.nodes,
-        partition=kept("partition", job.partition),
-        account=kept("account", job.account),
-        qos=kept("qos", job.qos),
-        reservation=kept("reservation", job.reservation),
         cwd=shown(launch.cwd),
         argv=argv,
         argv_sha256=digest,
         content_injected=tuple(escape(text) for text in launch.content_injected[:16]),
         user_reason=shown(launch.reason),
         claimed={escape(key, 64): escape(value, 256) for key, value in list(launch.claimed.items())[:16]},
-        suppressed=decision.suppressed,
         latency_ms=round(latency_ms, 3),
         facts=None if launch.image == _NO_FACTS else _facts(launch.image, kept),
         grant=None if launch.grant is None else _grant(launch.grant, kept),
-        granted=decision.grant,
         budget_spent=launch.budget_spent,
-        aside=tuple(map(_aside, decision.aside)) if decision.aside else (),
-        trust=decision.trust,
-        alarms=decision.alarms,
-        scope=decision.scope,
-        undecided=decision.undecided,
         raw=kept.changed,
+        **_placed(launch.job, kept),
+        **judged_fields(decision),
     )
 
 
@@ -312,8 +296,22 @@ def _keeper(stand: Stand, launch: LaunchEvent) -> raw.Keeper:
     return raw.Keeper(escape)
 
 
-def judged_fields(decision: Decision) -> dict[str, object]:
-    """Return what a record holds of a decision, by field: what a replay must compute again."""
+def _placed(job: JobFacts, kept: raw.Keeper) -> dict[str, Any]:
+    """Return what a record holds of the job."""
+    return {
+        "job": job.job_id,
+        "step": job.step_id,
+        "step_node": kept.show(job.node),
+        "nodes": job.nodes,
+        "partition": kept("partition", job.partition),
+        "account": kept("account", job.account),
+        "qos": kept("qos", job.qos),
+        "reservation": kept("reservation", job.reservation),
+    }
+
+
+def judged_fields(decision: Decision) -> dict[str, Any]:
+    """Return what a record holds of a decision: what a replay must compute again."""
     return {
         "action": decision.action.word,
         "would_be": decision.would_be.word,
@@ -321,7 +319,7 @@ def judged_fields(decision: Decision) -> dict[str, object]:
         "reasons": reason_lines(decision),
         "suppressed": decision.suppressed,
         "granted": decision.grant,
-        "aside": tuple(map(_aside, decision.aside)),
+        "aside": tuple(map(_aside, decision.aside)) if decision.aside else (),
         "trust": decision.trust,
         "alarms": decision.alarms,
         "scope": decision.scope,
