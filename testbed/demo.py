@@ -11,7 +11,7 @@ import argparse
 import json
 import os
 import re
-import shutil
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from sifgate.doors.table import find
+from sifgate.policy.preset import preset
 from testbed.cache import cache_root
 from testbed.cluster import Cluster, install
 from testbed.cluster.gate import records
@@ -36,6 +37,12 @@ IMAGES = {"kev": "bullseye-kev.sif", "clean": "trixie.sif", "unsupported": "cent
 TEMPORARY = "/tmp/sci.sif"  # noqa: S108 - in the cluster, whose /tmp is a file system of its own
 COPY = f"cp /usr/bin/apptainer mine && ./mine exec {TEMPORARY} echo the container runs"
 REFUSED = 1
+RUNS = "the container runs"
+EXCEPTIONS = "exceptions: {directory: exceptions.d, max_days: 90}\n"
+EXCEPT = (
+    "--vulnerability", "CVE-2025-48384", "--vulnerability", "CVE-2025-27363", "--days", "30",
+    "--reason", "the analysis of project 7 ends this month", "--author", "alice", "--approved-by", "bob",
+)  # fmt: skip
 NOTICE = re.compile(r"^sifgate: (warning|launch refused)", re.MULTILINE)
 
 
@@ -106,6 +113,15 @@ def tell_as_root(story: Story) -> int:
         first_launches(story, cluster)
         batch_script(story, cluster)
         copied_runtime(story, cluster)
+        another_policy(story, root)
+        excepted(story, root)
+        done = cluster.run(
+            "alice", ["srun", "apptainer", "exec", f"/images/kev/{IMAGES['kev']}", "echo", RUNS]
+        )
+        story.shown(
+            f"$ srun apptainer exec /images/kev/{IMAGES['kev']} echo {RUNS}\n{done.stderr}{done.stdout}"
+        )
+        story.expect((done.returncode, RUNS in done.stdout) == (0, True), "the excepted image did not run")
         story.expect(set(cluster.nodes().values()) == {"idle"}, f"nodes {cluster.nodes()}")
         story.line(f"the node after all that: {cluster.nodes()['n1']}; the audit log says:")
         story.shown(sifgate(root, "audit", "tail").stdout)
@@ -125,6 +141,9 @@ def tell_as_user(story: Story) -> int:
         story.expect(
             answer.returncode == REFUSED, "the image with known-exploited vulnerabilities was not refused"
         )
+        another_policy(story, Path(work))
+        excepted(story, Path(work))
+        story.expect(sifgate(Path(work), "check", str(SMALL)).returncode == 0, "the exception does not count")
         story.line("the audit log says:")
         story.shown(sifgate(Path(work), "audit", "tail").stdout)
     return story.end()
@@ -134,7 +153,9 @@ def tell_as_user(story: Story) -> int:
 def engine(story: Story, root: Path) -> Iterator[None]:
     """PostgreSQL, Clair, server and agent, up below `root`, with the enforcing policy."""
     (root / "etc").mkdir(exist_ok=True)
-    shutil.copy(POLICY, root / "etc/policy.yaml")
+    (root / "etc/exceptions.d").mkdir(mode=0o755, exist_ok=True)
+    text = POLICY.read_text(encoding="utf-8")
+    (root / "etc/policy.yaml").write_text(f"{text}\n{EXCEPTIONS}", encoding="utf-8")
     try:
         up = subprocess.run(
             [SIFGATE, "--root", root, "up", "--cache", cache_root()], stdout=subprocess.DEVNULL, check=False
@@ -224,6 +245,25 @@ def copied_runtime(story: Story, cluster: Cluster) -> None:
     story.line(f"and by a copy of the runtime: {verb}; what he asks then, `sifgate explain --last`, shows:")
     story.shown(f"$ {COPY}\n{done.stderr}{done.stdout}{explained}")
     story.expect(stopped, "the guard did not stop the launch")
+
+
+def another_policy(story: Story, root: Path) -> None:
+    """Ask what a stricter policy would have made of everything that was launched so far."""
+    strict = root / "strict.yaml"
+    strict.write_text(preset("strict"), encoding="utf-8")
+    done = sifgate(root, "policy", "simulate", str(strict), "--enforce", "--since", "1d")
+    story.line("`sifgate policy simulate` over these launches: what the preset `strict` would have done")
+    story.shown(done.stdout + done.stderr)
+    story.expect(done.returncode in {0, REFUSED} and "launches" in done.stdout, "the simulation failed")
+
+
+def excepted(story: Story, root: Path) -> None:
+    """Except the two vulnerabilities for a month, with a reason; the agent reads it, and it is listed."""
+    done = sifgate(root, "exceptions", "add", "SEC-7", *EXCEPT)
+    sifgate(root, "reload")
+    story.line(f"an exception, narrow and dated: {shlex.join(EXCEPT)}")
+    story.shown(done.stdout + done.stderr + sifgate(root, "exceptions", "list").stdout)
+    story.expect(done.returncode == 0, "the exception was not written")
 
 
 def sifgate(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
