@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from sifgate.audit.files import compressed, history, lines, tail
+from sifgate.audit.files import compressed, history, lines, tail, torn_end
 from sifgate.audit.notes import chain_record
 from sifgate.audit.record import encode, record_id
+from sifgate.errors import AuditError
 
 BEGUN = "begun"
 """The first record of a chain."""
@@ -66,6 +67,8 @@ class Linked(NamedTuple):
     head: str
 
 
+_BEHIND = 1000
+"""Lines behind the last one of the chain that are counted in a packed file."""
 _PLACES = msgspec.json.Decoder(Place)
 
 
@@ -101,7 +104,7 @@ class Chain:
         anchor = self._read_anchor()
         last, after = _last_line(log)
         if after:
-            self._say(FOREIGN, f"{after} lines that are not of the chain stand behind its last line")
+            self._say(FOREIGN, f"{after} lines that are torn or not of the chain stand behind its last line")
         if last is None and not anchor.chain:
             self.stand = Link(chain=os.urandom(8).hex())
             self._say(BEGUN, "the first record of this chain: nothing of an older one was found", quiet=True)
@@ -203,18 +206,41 @@ def _shown(part: bytes) -> str:
 
 def _last_line(log: Path) -> tuple[Link | None, int]:
     """Return the chain's last line in the newest file that has one, and how many foreign lines stand behind it."""
-    for file in history(log, newest_first=True):
-        for after, line in enumerate(_from_the_end(file)):
+    for file in _newest_first(log):
+        try:
+            torn = file != log and torn_end(file)  # rotated away before it was closed
+            behind = _from_the_end(file)
+        except AuditError:
+            continue  # damaged: the anchor tells whether anything is missing, `verify` names the file
+        for after, line in enumerate(behind, start=int(torn)):
             place = place_of(line)
             if place is not None and place.chain:
                 return Link(place.chain, place.seq, head_of(line)), after
     return None, 0
 
 
+def _newest_first(log: Path) -> list[Path]:
+    """Return the files by their first records: packing may have given an old one a new date."""
+    firsts: dict[Path, tuple[int, str]] = {}
+    for file in history(log, newest_first=True):
+        try:
+            places = (place_of(line) for _, line in lines(file))
+            first = next((place for place in places if place is not None), Place())
+        except AuditError:
+            first = Place()  # `verify` names it
+        firsts[file] = (first.seq, first.time)
+    older = sorted((file for file in firsts if file != log), key=lambda file: firsts[file], reverse=True)
+    return [file for file in firsts if file == log] + older
+
+
 def _from_the_end(file: Path) -> list[bytes]:
     if not compressed(file):
         return tail(file)
-    last = b""
+    found: list[bytes] = []
     for _, line in lines(file):
-        last = line
-    return [last] if last else []
+        place = place_of(line)
+        if place is not None and place.chain:
+            found.clear()
+        if len(found) < _BEHIND:
+            found.append(line)
+    return found[::-1]

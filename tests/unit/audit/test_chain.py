@@ -17,6 +17,7 @@ from sifgate.audit.chain import Chain, head_of
 from sifgate.audit.files import history, lines
 from sifgate.audit.log import AuditLog
 from sifgate.audit.record import CHAIN, AuditRecord, decode, encode
+from sifgate.audit.verify import sorted_files, verify
 from sifgate.errors import AuditError
 
 
@@ -249,3 +250,38 @@ def test_write_that_fails_whole_leaves_no_gap(open_log: Open, monkeypatch: pytes
     log.close()
     assert_linked(log)
     assert notes(log) == [events.BEGUN]
+
+
+@pytest.mark.parametrize("pack", [None, gzip.compress])
+def test_torn_file_that_was_rotated_away_is_told_of(
+    open_log: Open, pack: Callable[[bytes], bytes] | None
+) -> None:
+    """Power loss, then logrotate, then the agent: the chain goes on from the last whole line, and says so."""
+    log = open_log()
+    write(log, 1)
+    log.close()
+    torn = log.path.read_bytes() + encode(record(2))[:50]
+    name = "audit.jsonl.1.gz" if pack else "audit.jsonl.1"
+    log.path.with_name(name).write_bytes(pack(torn) if pack else torn)
+    log.path.unlink()
+    again = open_log()
+    write(again, 3)
+    again.close()
+    assert_linked(again)
+    assert notes(again) == [events.BEGUN, events.FOREIGN]
+    assert verify(sorted_files(history(again.path))).intact
+
+
+def test_damaged_packed_file_keeps_nobody_from_writing(open_log: Open) -> None:
+    """The chain goes on from the anchor, and what cannot be read is told of as missing."""
+    log = open_log()
+    write(log, *range(1, 40))
+    log.close()
+    packed = gzip.compress(log.path.read_bytes())
+    log.path.with_name("audit.jsonl.1.gz").write_bytes(packed[: len(packed) // 2])
+    log.path.unlink()
+    again = open_log()
+    write(again, 99)
+    again.close()
+    first, last = (decode(line) for _, line in lines(again.path))
+    assert (first.event, first.seq, last.seq) == (events.MISSING, 41, 42)
