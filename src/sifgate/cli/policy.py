@@ -118,11 +118,24 @@ def _validate(arguments: argparse.Namespace, places: Places) -> int:
 
 
 def _facts(policy: Policy) -> dict[str, object]:
-    return {"digest": policy.digest, "mode": policy.stance.mode.value, "rules": len(policy.rules)}
+    return {
+        "digest": policy.digest,
+        "mode": policy.stance.mode.value,
+        "rules": len(policy.rules),
+        "exceptions": len(policy.exceptions),
+        "vex_statements": len(policy.vex),
+    }
 
 
 def _words(policy: Policy) -> str:
-    return f"mode {policy.stance.mode.value}, {len(policy.rules)} rules, {policy.digest}"
+    beside = [
+        f"{number} {what}"
+        for number, what in ((len(policy.exceptions), "exceptions"), (len(policy.vex), "VEX statements"))
+        if number
+    ]
+    return ", ".join(
+        [f"mode {policy.stance.mode.value}, {len(policy.rules)} rules, {policy.digest}", *beside]
+    )
 
 
 def _install(arguments: argparse.Namespace, places: Places) -> int:

@@ -270,3 +270,29 @@ def test_a_difference_is_told_in_words(tmp_path: Path, sifgate: Run) -> None:
     done = sifgate("policy", "diff", str(old), str(new))
     assert (done.code, done.out) == (1, "changed  action of rule kev: block → warn\n")
     assert sifgate("policy", "diff", str(old), str(old)).code == 0
+
+
+def test_validation_covers_exceptions_and_vex(strict: Path, sifgate: Run) -> None:
+    """Their errors have file, line and column too, and what is there is counted."""
+    strict.write_text(STRICT.replace("rules:", "vex: {directory: vex, trusted_authors: [me]}\nrules:"))
+    (strict.parent / "vex").mkdir()
+    exception = strict.parent / "exceptions.d/a.yaml"
+    text = (
+        "schema: sifgate.exceptions/v1\nexceptions:\n  - {id: E1, vulnerability: CVE-2026-0001, reason: r, author: a,"
+        " created: 2026-08-01, expires: 2026-09-01}\n"
+    )
+    exception.write_text(text)
+    done = sifgate("policy", "validate", str(strict))
+    assert done.code == 0, done.err
+    assert done.out.rstrip().endswith(", 1 exceptions")
+    exception.write_text(text.replace("expires", "expire"))
+    done = sifgate("policy", "validate", str(strict))
+    assert done.code == 2
+    assert f"{exception}:3:" in done.err
+    assert 'did you mean "expires"?' in done.err
+    exception.write_text(text)
+    document = strict.parent / "vex/a.json"
+    document.write_text('{"@context": "https://openvex.dev/ns/v0.2.0"')
+    done = sifgate("policy", "validate", str(strict))
+    assert done.code == 2
+    assert str(document) in done.err
