@@ -120,7 +120,9 @@ def test_records_that_would_stop_a_shipper_for_good_are_refused_as_such(site: Si
     for time in ("", "soon", "0001-01-01T00:00:00+23:59"):
         body = msgspec.json.encode({"records": [record(1, time=time)]})
         assert site.ask("POST", "/v1/launches", data=body).status_code == 400
-    long = record(9, user="u" * 9000, account="a" * 9000, image="i" * 9000, node="n" * 9000)
+    long = record(
+        9, time="2029-01-01T00:00:00Z", user="u" * 9000, account="a" * 9000, image="i" * 9000, node="n" * 9000
+    )
     assert post(site, long) == 1
     assert list(client(site).launches({"user": "u" * 256})) == [long]
 
