@@ -16,7 +16,7 @@ from sifgate.config import Places
 from sifgate.errors import ConfigError
 from sifgate.policy.document import Policy
 from sifgate.policy.load import load_policy
-from sifgate.whatif.presets import PRESETS, preset_path
+from sifgate.policy.preset import PRESETS, preset_path
 from sifgate.yamlnode import is_visible
 
 EPILOG = """\

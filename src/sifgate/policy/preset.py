@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 
 PRESETS = ("observe", "balanced", "strict")
 
@@ -12,4 +13,9 @@ def preset(name: str) -> str:
     """Return the text of a preset, to be written as a policy file; raises KeyError for another name."""
     if name not in PRESETS:
         raise KeyError(name)
-    return (resources.files("sifgate.policy") / "presets" / f"{name}.yaml").read_text("utf-8")
+    return preset_path(name).read_text("utf-8")
+
+
+def preset_path(name: str) -> Path:
+    """Return where a preset of `PRESETS` lies."""
+    return Path(str(resources.files("sifgate.policy"))) / "presets" / f"{name}.yaml"

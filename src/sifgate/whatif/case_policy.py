@@ -11,8 +11,8 @@ import yaml
 from sifgate.policy.document import Policy
 from sifgate.policy.exceptions.document import SCHEMA as EXCEPTIONS_SCHEMA
 from sifgate.policy.load import policy_of, policy_sources
+from sifgate.policy.preset import PRESETS, preset_path
 from sifgate.policy.sources import PolicySources, Role, SourceFile
-from sifgate.whatif.presets import PRESETS, preset_path
 from sifgate.yamlnode import Node
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from tests.unit.policy.builders import ROOT
 
 from sifgate.cli.policy import TASKS
+from sifgate.policy.preset import preset_path
 from sifgate.whatif.case_values import FINDING_KEYS, IMAGE_KEYS, LAUNCH_KEYS
 from sifgate.whatif.cases import CASE_KEYS, EXPECTATIONS, TABLE_KEYS, judged, read_table
-from sifgate.whatif.presets import preset_path
 
 PAGE = (ROOT / "docs/whatif.md").read_text(encoding="utf-8")
 

@@ -10,10 +10,10 @@ import pytest
 from tests.unit.policy.builders import EVERYTHING, ROOT
 
 from sifgate.policy.load import load_with_sources, policy_of
+from sifgate.policy.preset import PRESETS, preset_path
 from sifgate.policy.sources import PolicySources, Role, SourceFile
 from sifgate.whatif.lint.complaint import Complaint
 from sifgate.whatif.lint.run import lint
-from sifgate.whatif.presets import PRESETS, preset_path
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=timezone.utc)
 HEAD = "schema: sifgate.policy/v1\nmode: enforce\n"
