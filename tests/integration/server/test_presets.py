@@ -30,6 +30,7 @@ LAUNCH = LaunchEvent(
 )
 SUPPORTED = datetime(2026, 8, 31, 12, tzinfo=timezone.utc)
 ENDED = datetime(2026, 9, 1, tzinfo=timezone.utc)
+LATER = datetime(2036, 9, 1, tzinfo=timezone.utc)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_headers_change_no_decision(verdicts: dict[bool, Verdict], tmp_path: Pat
     [
         ("observe", Action.LOG, ["kev-fixable", "any-finding"]),
         ("balanced", Action.BLOCK, ["kev-fixable", "kev-in-grace", "any-finding"]),
-        ("strict", Action.BLOCK, ["kev-fixable", "eol-soon", "unrated-fixable", "any-finding"]),
+        ("strict", Action.BLOCK, ["kev-fixable", "in-grace", "eol-soon", "unrated-fixable", "any-finding"]),
     ],
 )
 def test_two_exploited_ones_are_what_counts(
@@ -97,6 +98,16 @@ def test_two_exploited_ones_are_what_counts(
     assert [reason.rule for reason in decision.reasons] == rules
     assert next(reason for reason in decision.reasons if reason.rule == "kev-fixable").count == 2
     assert (decision.total, decision.clearable) == (371, 371)
+
+
+def test_what_nobody_has_rated_refuses_nothing_when_all_graces_are_over(
+    verdicts: dict[bool, Verdict], tmp_path: Path
+) -> None:
+    """Debian's data rate none of the 371; years after their fixes two that are exploited still decide alone."""
+    decision = decided(loaded("balanced", tmp_path), verdicts[False], LATER)
+    refusing = {reason.rule: reason.count for reason in decision.reasons if reason.action is Action.BLOCK}
+    assert refusing == {"kev-fixable": 2}
+    assert "critical-fixable" in decision.undecided
 
 
 def test_end_of_support_is_a_clock(verdicts: dict[bool, Verdict], tmp_path: Path) -> None:

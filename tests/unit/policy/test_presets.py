@@ -48,7 +48,7 @@ IMAGES: dict[str, tuple[Standing, tuple[Action, Action, Action]]] = {
     ),
     "critical, fixed nobody knows when": (
         standing(finding(severity=Severity.CRITICAL), **SUPPORTED),
-        (Action.LOG, Action.BLOCK, Action.BLOCK),
+        (Action.LOG, Action.WARN, Action.WARN),
     ),
     "high, fixed long ago": (
         standing(finding(fix_available=OLD), **SUPPORTED),
