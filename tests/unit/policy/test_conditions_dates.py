@@ -265,3 +265,15 @@ def test_distribution_that_is_not_known() -> None:
     """Its name is missing data; its end of life still is what the table says."""
     around = situation(os_release=OsRelease())
     assert truth({"distro": {"id": "debian"}}, around) is UNKNOWN
+
+
+@pytest.mark.parametrize("span", [{}, {"within": "9d"}, {"for": "9d"}])
+def test_sentence_about_support_changes_at_a_clock(span: dict[str, str]) -> None:
+    """A remembered decision must not say "reaches" of what is over, also where the rule is the opposite."""
+    asked = when({"not": {"distro": {"eol": True} | span}})
+    end = datetime(2026, 9, 1, tzinfo=timezone.utc)
+    before, after = (
+        situation(now=moment, end_of_life=EndOfLife(eol="2026-08-31")) for moment in (end - TICK, end)
+    )
+    assert asked.say(before, 0) != asked.say(after, 0)
+    assert end in asked.clocks(before)

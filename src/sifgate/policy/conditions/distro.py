@@ -79,8 +79,7 @@ class DistroCondition(Condition, frozen=True):
         day = self._last_day(situation) if self.eol is not None else None
         if day is None:
             return ()
-        shifts = {self.shift_days, 0} if self.shift_days < 0 else {self.shift_days}
-        instants = (border(day, 1 + shift) for shift in sorted(shifts))
+        instants = (border(day, 1 + shift) for shift in sorted({self.shift_days, 0}))
         return tuple(instant for instant in instants if instant != END)
 
     def phrase(self, situation: Situation) -> Phrase:
