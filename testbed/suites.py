@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-PATIENT = ("tests/cluster", "tests/packaging", "tests/apptainer")
-"""Directories whose tests mostly wait, for Slurm and for package managers; as long as all the others together."""
+PATIENT = ("tests/cluster", "tests/packaging", "tests/apptainer", "tests/integration")
+"""Directories whose tests mostly wait, for Slurm, package managers, a real Clair; about as long as all the others."""
 TESTS = Path("tests")
 _COUNT = re.compile(r"(\d+) (passed|failed|error|skipped|xfailed)")
 _SUMMARY = re.compile(r"^(?:=+ )?\d+ (?:passed|failed|error|skipped)\b.* in [0-9.]+s.*$", re.MULTILINE)

@@ -10,7 +10,7 @@ import hypothesis
 
 pytest_plugins = ["testbed.leftovers", "testbed.poison", "testbed.needs", "testbed.untraced"]
 
-KEPT = ("SIFGATE_CACHE", "SIFGATE_APT", "SIFGATE_APPTAINER_BUILD")
+KEPT = ("SIFGATE_CACHE", "SIFGATE_APT", "SIFGATE_APPTAINER_BUILD", "SIFGATE_FUZZ")
 """Settings of this repository's tools; all other SIFGATE_ variables would change what is tested."""
 
 for name in [name for name in os.environ if name.startswith("SIFGATE_") and name not in KEPT]:

@@ -74,16 +74,21 @@ class Life:
 
     def rotate(self) -> None:
         """Rename the file under the writer."""
-        if self.log.path.exists():
-            self.rotations += 1
-            self.log.path.rename(self.place / f"audit.jsonl-{self.rotations:04d}")
+        if self._renamed():
             self.log.reopen_if_rotated()
 
     def rotate_while_down(self) -> None:
         """Rename the file while no agent runs."""
         self.log.close()
-        self.rotate()
+        self._renamed()
         self.log = self._open()
+
+    def _renamed(self) -> bool:
+        if not self.log.path.exists():
+            return False
+        self.rotations += 1
+        self.log.path.rename(self.place / f"audit.jsonl-{self.rotations:04d}")
+        return True
 
     def pack(self) -> None:
         """Pack the oldest file that is not packed."""
