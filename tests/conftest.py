@@ -17,7 +17,7 @@ for name in [name for name in os.environ if name.startswith("SIFGATE_") and name
     del os.environ[name]
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
 
-# A shell starts background jobs with interrupts ignored, nohup with hangups; programs that tests end would inherit that.
+# A shell starts background jobs with interrupts ignored, nohup with hangups; programs that tests end inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
