@@ -12,6 +12,7 @@ import random
 import re
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -137,4 +138,4 @@ def _damage(source: random.Random, parent: Any) -> None:
     elif kind == 2 and isinstance(parent, list):  # one of four kinds
         parent.append(parent[key])
     else:
-        parent[key] = source.choice(NASTY_VALUES)
+        parent[key] = deepcopy(source.choice(NASTY_VALUES))  # it may be damaged in its turn
